@@ -1,0 +1,111 @@
+"""Numerical pieces that stay accurate, and differentiable twice, where the textbook form does not.
+
+Two habits hold everywhere in the library:
+
+* a quotient such as `sin(r)/r` is written so that no branch of it, taken or not, can divide by zero, for a NaN in the
+  branch that is not taken would still reach the gradient;
+* the rare case (equal points, the cut locus) is computed only when `possibly_any` says that it may be there, so the
+  common case costs no more than the plain formula.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_SMALL_SQUARE = (
+    1e-4  # below it three Taylor terms are exact to 1e-19, and 1/s no longer magnifies round-off in derivatives
+)
+
+
+def possibly_any(mask: Tensor) -> bool:
+    """Whether any entry of `mask` is set, or True where values cannot or should not be looked at.
+
+    Inside `torch.vmap` and `torch.compile` values are not there to be read, and on an accelerator reading one would wait
+    for everything queued before it: there the answer is True, and the caller takes the branch that is right for all rows.
+    """
+    if torch.compiler.is_compiling() or mask.device.type != "cpu":
+        return True
+    try:
+        return bool(mask.any())
+    except RuntimeError:  # inside vmap, where a value that differs between rows cannot steer Python
+        return True
+
+
+def dot(u: Tensor, v: Tensor) -> Tensor:
+    """Euclidean inner product over the last axis, kept: `(*batch, k), (*batch, k) -> (*batch, 1)`."""
+    return (u * v).sum(-1, keepdim=True)
+
+
+def norm(v: Tensor) -> Tensor:
+    """Euclidean norm over the last axis, kept, with all derivatives finite: at v = 0 they are 0 (a subgradient)."""
+    return sqrt(dot(v, v))
+
+
+def sqrt(s: Tensor) -> Tensor:
+    """Square root of `s >= 0` whose derivatives of every order are 0, and not infinite, at s = 0."""
+    zero = (s == 0).to(s.dtype)
+    return (s + zero).sqrt() - zero
+
+
+def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
+    """The pair cos(√s), sin(√s)/√s as analytic functions of `s >= 0`, with the right derivatives at s = 0.
+
+    As functions of the square both are entire, so a geodesic x cos|v| + v sin|v|/|v| has no singular point at v = 0.
+    """
+    small = s < _SMALL_SQUARE
+    if not possibly_any(small):
+        r = s.sqrt()
+        return r.cos(), r.sin() / r
+    r = torch.where(small, 1.0, s).sqrt()
+    cosine = torch.where(small, 1 - s / 2 * (1 - s / 12 * (1 - s / 30)), r.cos())
+    sinc = torch.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42)), r.sin() / r)
+    return cosine, sinc
+
+
+def perpendicular(x: Tensor) -> Tensor:
+    """A unit vector orthogonal to each unit vector `x` of R^k, k >= 2, chosen by a fixed rule without a search.
+
+    With z the last entry and a the others, it is (|z| sign(a_i), ..., -sign(z) Σ|a_i|) up to its length: the products
+    with x cancel term by term, and it vanishes for no x but 0.
+    """
+    others, last = x[..., :-1], x[..., -1:]
+    v = torch.cat([torch.copysign(last, others), -torch.copysign(others.abs().sum(-1, keepdim=True), last)], -1)
+    # `copysign(last, others)` has the size of `last` and the sign of each other entry.
+    return v / dot(v, v).sqrt()
+
+
+def orthonormalise(vectors: Tensor, gram: Tensor, rank: int) -> Tensor:
+    """An orthonormal basis of the span of k vectors, by Cholesky on the `rank` best of them.
+
+    Args:
+        vectors: `(*batch, k, d)`, spanning a space of dimension `rank`.
+        gram: Their inner products in the metric, `(*batch, k, k)`.
+        rank: Dimension of the span.
+
+    Returns:
+        `(*batch, rank, d)`, orthonormal in that metric. Which vectors are taken is decided by pivoting on values alone,
+        so the result is a smooth function of the input between two changes of the pivots.
+    """
+    chosen = _pivots(gram.detach(), rank)  # (*batch, rank)
+    rows = torch.gather(vectors, -2, chosen.unsqueeze(-1).expand(*chosen.shape, vectors.shape[-1]))
+    sub = torch.gather(gram, -2, chosen.unsqueeze(-1).expand(*chosen.shape, gram.shape[-1]))
+    sub = torch.gather(sub, -1, chosen.unsqueeze(-2).expand(*chosen.shape, rank))
+    factor = torch.linalg.cholesky(sub)
+    return torch.linalg.solve_triangular(factor, rows, upper=False)
+
+
+def _pivots(gram: Tensor, rank: int) -> Tensor:
+    """Indices of the `rank` vectors that a Cholesky factorisation with diagonal pivoting takes first."""
+    chosen: list[Tensor] = []
+    rest = gram
+    for _ in range(rank):
+        diagonal = rest.diagonal(dim1=-2, dim2=-1)
+        for used in chosen:
+            diagonal = diagonal.scatter(-1, used, -1.0)
+        pivot = diagonal.argmax(-1, keepdim=True)  # (*batch, 1)
+        column = torch.gather(rest, -1, pivot.unsqueeze(-2).expand(*rest.shape[:-1], 1))  # (*batch, k, 1)
+        scale = torch.gather(diagonal, -1, pivot).unsqueeze(-1)
+        rest = rest - column * column.transpose(-1, -2) / scale
+        chosen.append(pivot)
+    return torch.cat(chosen, -1)

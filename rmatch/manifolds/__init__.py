@@ -1,0 +1,18 @@
+"""Manifolds: the metric, the volume, geodesics, calculus and integration."""
+
+from rmatch.manifolds.base import Integral, Manifold, Quadrature
+from rmatch.manifolds.embedded import EmbeddedManifold
+from rmatch.manifolds.euclidean import Euclidean, FlatManifold
+from rmatch.manifolds.sphere import Sphere
+from rmatch.manifolds.torus import Torus
+
+__all__ = [
+    "EmbeddedManifold",
+    "Euclidean",
+    "FlatManifold",
+    "Integral",
+    "Manifold",
+    "Quadrature",
+    "Sphere",
+    "Torus",
+]

@@ -1,0 +1,70 @@
+"""Gradient and divergence as operators: functions in, functions out.
+
+For a measure dV_g = ρ dμ with μ the coordinates' reference measure, Div V = Σ_i <E_i, D_{E_i} V> + V(log ρ) with E_i any
+basis that is orthonormal for μ. On an embedded manifold ρ = 1 and the E_i are tangent, so only derivatives of V along the
+manifold are taken: how V is extended off it cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor
+
+from rmatch._errors import OptionError
+from rmatch._typing import ScalarFunction, TangentFunction
+
+if TYPE_CHECKING:
+    from rmatch.manifolds.base import Manifold
+
+ValueAndScalar: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def gradient(manifold: Manifold, f: ScalarFunction) -> TangentFunction:
+    """The Riemannian gradient of a batched function: `sharp` of its differential."""
+
+    def evaluate(x: Tensor) -> Tensor:
+        value, pull = torch.func.vjp(f, x)
+        (differential,) = pull(torch.ones_like(value))
+        return manifold.sharp(x, differential)
+
+    return evaluate
+
+
+def value_and_divergence(
+    manifold: Manifold, field: TangentFunction, *, method: str, probes: int, generator: torch.Generator | None
+) -> ValueAndScalar:
+    """The field and its divergence; see `Manifold.divergence`."""
+    if method not in ("exact", "hutchinson"):
+        raise OptionError(f"unknown divergence method {method!r}; use 'exact' or 'hutchinson'")
+    if probes < 1:
+        raise OptionError(f"the Hutchinson estimate needs at least one probe, got probes={probes}")
+    point_rank = len(manifold.point_shape)
+
+    def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
+        value, pull = torch.func.vjp(field, x)
+        frame = manifold.coordinate_frame(x)  # [*batch, dim, *point]
+        if method == "exact":
+            directions = frame.unbind(-1 - point_rank)
+            weight = 1.0
+        else:
+            z = torch.randn((probes, *frame.shape[: -1 - point_rank], manifold.dim), generator=generator, dtype=x.dtype)
+            z = z.to(x.device)
+            flat = frame.flatten(-point_rank)  # [*batch, dim, k]
+            directions = tuple((c.unsqueeze(-2) @ flat).reshape(x.shape) for c in z.unbind(0))
+            weight = 1.0 / probes
+        total = x.new_zeros(())
+        for direction in directions:
+            (row,) = pull(direction.expand_as(value))
+            total = total + (row * direction).flatten(-point_rank).sum(-1)
+        drift = manifold.density_drift(x, value)
+        return value, total * weight if drift is None else total * weight + drift
+
+    return evaluate
+
+
+def directional_derivative(f: ScalarFunction, x: Tensor, v: Tensor) -> Tensor:
+    """The derivative of a batched function along `v`, shape `(*batch)`."""
+    return torch.func.jvp(f, (x,), (v,))[1]

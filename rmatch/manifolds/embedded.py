@@ -1,0 +1,41 @@
+"""Submanifolds of Euclidean space with the metric that they inherit from it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from rmatch.manifolds.base import Manifold
+
+
+class EmbeddedManifold(Manifold):
+    """A manifold whose metric is the ambient Euclidean inner product restricted to its tangent spaces.
+
+    This earns three defaults that would be wrong elsewhere: a covector is raised by the tangent projection, the gradient
+    is hence the tangent part of the ambient gradient, and the volume is the surface measure itself (density 1).
+    """
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """The Euclidean inner product of the two arrays, shape `(*batch)`."""
+        del x
+        return (u * v).flatten(-len(self.point_shape)).sum(-1)
+
+    def sharp(self, x: Tensor, df: Tensor) -> Tensor:
+        """The tangent part of the ambient covector."""
+        return self.to_tangent(x, df)
+
+    def log_volume_density(self, x: Tensor) -> Tensor:
+        """Zero: the reference measure is the surface measure."""
+        return x.new_zeros(self._batch(x))
+
+    def density_drift(self, x: Tensor, v: Tensor) -> Tensor | None:
+        """None: the density is constant."""
+        del x, v
+        return None
+
+    def coordinate_frame(self, x: Tensor) -> Tensor:
+        """The orthonormal frame: metric and reference measure agree."""
+        return self.frame(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The ambient coordinates, flat."""
+        return x.flatten(-len(self.point_shape))
