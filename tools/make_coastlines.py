@@ -48,12 +48,14 @@ def main() -> None:
     """Read the command line, decode the file and write the two results."""
     parser = argparse.ArgumentParser(description="Turn land-110m.json of world-atlas into rmatch's coastlines.")
     parser.add_argument("topojson", type=Path, help="path of package/land-110m.json from the unpacked npm package")
-    source: Path = parser.parse_args().topojson
+    parser.add_argument("-o", "--output", type=Path, default=TARGET, help="folder to write to (default: %(default)s)")
+    arguments = parser.parse_args()
+    source, target = arguments.topojson, arguments.output
     content = source.read_bytes()
     rings = decode_rings(json.loads(content))
     offsets = np.concatenate([[0], np.cumsum([len(ring) for ring in rings])]).astype(np.int32)
     lon_lat = np.concatenate(rings).astype(np.float32)
-    np.savez_compressed(TARGET / "coastlines.npz", lon_lat=lon_lat, offsets=offsets)
+    np.savez_compressed(target / "coastlines.npz", lon_lat=lon_lat, offsets=offsets)
     text = PROVENANCE.format(
         version=package_version(source),
         name=source.name,
@@ -61,7 +63,7 @@ def main() -> None:
         vertices=len(lon_lat),
         rings=len(rings),
     )
-    (TARGET / "coastlines.md").write_text(text, encoding="utf-8")
+    (target / "coastlines.md").write_text(text, encoding="utf-8")
     print(f"{len(rings)} rings, {len(lon_lat)} vertices -> {TARGET / 'coastlines.npz'}")
 
 

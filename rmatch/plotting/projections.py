@@ -117,8 +117,9 @@ def view_frame(centre: ArrayLike) -> Array:
 
     Example:
         >>> from rmatch.plotting.projections import view_frame
-        >>> view_frame([1.0, 0.0, 0.0]).tolist()
-        [[-0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+        >>> right, up, towards = view_frame([1.0, 0.0, 0.0])
+        >>> (right + 0.0).tolist(), (up + 0.0).tolist()
+        ([0.0, 1.0, 0.0], [0.0, 0.0, 1.0])
     """
     towards = np.asarray(centre, float)
     length = np.hypot(towards[0], towards[1])

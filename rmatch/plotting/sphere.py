@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rmatch.manifolds import Sphere
 from rmatch.plotting._evaluate import LogDensity, SphereImage, as_points
 from rmatch.plotting._figure import DOT_COLOUR, FAINT, INK, NORMAL, SMALL, add_axes, density_colours, new_figure, plural
 from rmatch.plotting.coastlines import coastlines as coastline_lines
@@ -64,7 +66,7 @@ def plot_sphere(
 
     Raises:
         ShapeError: `points`, or what `log_density` returns, has the wrong shape.
-        PointError: A coordinate of `points` is not finite.
+        PointError: A coordinate of `points` is not finite, or a point is off the sphere by more than 1e-3.
         InputError: `log_density` returned NaN or +inf.
         DependencyError: matplotlib is not installed.
 
@@ -78,6 +80,8 @@ def plot_sphere(
         ['map', 'globe', 'colour bar']
     """
     data = None if points is None else as_points(points, 3, "points")
+    if data is not None:
+        Sphere(2).require_point(torch.from_numpy(data), tolerance=1e-3)  # less than a dot's size
     top = 0.55 if title is not None else 0.2
     figure = new_figure(13.2, 5.05 + top, title)
     image = SphereImage(log_density, resolution)

@@ -84,11 +84,11 @@ def plot_torus(
     data = None if points is None else _degrees(as_points(points, dim, "points"))
     drawn = None if samples is None else _degrees(as_points(samples, dim, "samples"))
     if dim >= 3:
-        if drawn is None:
+        if drawn is None or not len(drawn):
             raise OptionError(
-                f"a picture of T^{dim} is made of samples; give samples=, for example 10,000 of the model's"
+                f"a picture of T^{dim} is made of samples; give samples, for example 10,000 draws from the model"
             )
-        return _plot_pairs(names, data, drawn, title)
+        return _plot_pairs(names, data if data is not None and len(data) else None, drawn, title)
     if log_density is None:
         raise OptionError(f"a picture of T^{dim} needs log_density")
     if dim == 1:
@@ -191,7 +191,7 @@ def _draw_marginal(axes: Axes, data: Array | None, drawn: Array) -> None:
 
 def _draw_pair(axes: Axes, data: Array | None, drawn: Array, column: int, row: int) -> None:
     """The histogram of two angles on a logarithmic scale, which the data and the samples share."""
-    clouds = [drawn] if data is None or not len(data) else [drawn, data]
+    clouds = [drawn] if data is None else [drawn, data]
     shares = [
         np.histogram2d(cloud[:, row], cloud[:, column], bins=[_edges(_CELLS)] * 2)[0] / max(len(cloud), 1)
         for cloud in clouds
@@ -218,7 +218,7 @@ def _dress_panel(axes: Axes, name: str, other: str, *, last: bool, first: bool, 
         axes.set_yticks([])
         axes.spines[["top", "right", "left"]].set_visible(False)
     _style(axes)
-    axes.tick_params(labelbottom=last, labelleft=first)
+    axes.tick_params(bottom=last, labelbottom=last, left=first, labelleft=first)
     if last:
         axes.set_xlabel(name, fontsize=NORMAL, color=INK)
         for label, alignment in zip(axes.get_xticklabels(), ("left", "center", "right"), strict=True):
