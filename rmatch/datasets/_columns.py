@@ -32,6 +32,9 @@ def choose_columns(
         DataError: The columns are not there, or not as many as the manifold has coordinates.
     """
     chosen = None if wanted is None else [table.find(name) for name in wanted]
+    for index in chosen or []:
+        if (chosen or []).count(index) > 1:
+            raise DataError(f"{table.path}: column {table.names[index]!r} is chosen twice")
     if isinstance(manifold, Sphere):
         return _sphere_columns(table, manifold, chosen)
     found = _angle_columns(table) if chosen is None else chosen

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +44,13 @@ def read_file(path: str | os.PathLike[str]) -> Table:
     """
     path = Path(path)
     content = _content(path)
-    if content.startswith(b"\x93NUMPY") or path.suffix.lower() == ".npy":
-        return _read_npy(path)
-    if content.startswith(b"PAR1") or path.suffix.lower() in (".parquet", ".pq"):
-        return _read_parquet(path, content)
     for start, what in _FOREIGN.items():
         if content.startswith(start):
             raise DataError(f"{path} is {what}")
+    if content.startswith(b"\x93NUMPY") or path.suffix.lower() == ".npy":
+        return _read_npy(path, content)
+    if content.startswith(b"PAR1") or path.suffix.lower() in (".parquet", ".pq"):
+        return _read_parquet(path, content)
     return parse_text(path, _decode(path, content))
 
 
@@ -75,9 +77,11 @@ def _decode(path: Path, content: bytes) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        line, byte = content.count(b"\n", 0, error.start) + 1, content[error.start]
+        if encoding == "utf-16":
+            raise DataError(f"{path} begins as UTF-16 text but is damaged; save the table as UTF-8 text") from None
         if b"\0" in content[:8192]:
             raise DataError(f"{path} is not a text table: it holds binary data") from None
+        line, byte = content.count(b"\n", 0, error.start) + 1, content[error.start]
         raise DataError(f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8; save the table as UTF-8 text") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -85,11 +89,14 @@ def _decode(path: Path, content: bytes) -> str:
     return text
 
 
-def _read_npy(path: Path) -> Table:
+def _read_npy(path: Path, content: bytes) -> Table:
     """The columns of an (N, k) array of real numbers."""
+    if not content.startswith(b"\x93NUMPY"):
+        raise DataError(f"{path} is no .npy array: it does not begin as numpy.save begins one")
     try:
-        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array: npt.NDArray[np.generic] = np.load(io.BytesIO(content), allow_pickle=False)
+    # A damaged header gives any of these, the last two for a shape that no memory holds.
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError, OverflowError, MemoryError) as error:
         raise DataError(f"{path} cannot be read as a .npy array, it may be cut short: {_one_line(error)}") from error
     if array.dtype.kind not in "fiu":
         raise DataError(f"{path} holds {array.dtype} values, expected real numbers (save the array as float64)")
@@ -111,7 +118,7 @@ def _read_parquet(path: Path, content: bytes) -> Table:
         raise DependencyError(f'reading {path} needs polars: pip install "rmatch[table]"') from error
     try:
         frame = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {_one_line(error)}") from error
     if not frame.width or not frame.height:
         raise DataError(f"{path} has no rows (shape {frame.shape})")
