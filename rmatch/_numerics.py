@@ -21,8 +21,9 @@ _SMALL_SQUARE = (
 def possibly_any(mask: Tensor) -> bool:
     """Whether any entry of `mask` is set, or True where values cannot or should not be looked at.
 
-    Inside `torch.vmap` and `torch.compile` values are not there to be read, and on an accelerator reading one would wait
-    for everything queued before it: there the answer is True, and the caller takes the branch that is right for all rows.
+    Inside `torch.vmap` and `torch.compile` values are not there to be read, and on an accelerator reading one would
+    wait for everything queued before it: there the answer is True, and the caller takes the branch that is right for
+    all rows.
     """
     if torch.compiler.is_compiling() or mask.device.type != "cpu":
         return True

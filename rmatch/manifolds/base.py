@@ -152,6 +152,13 @@ class Manifold(ABC):
             columns.append(torch.func.jvp(lambda w: self.exp(x, w), (v,), (direction.expand_as(v),))[1])
         return self.volume_form(y, torch.stack(columns, len(self._batch(y)))).abs().log()
 
+    def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:
+        """Whether the geodesic `exp_x(s v)`, 0 <= s <= 1, ends before the cut locus: booleans `(*batch)`.
+
+        The default is True everywhere, right where `exp` is a diffeomorphism.
+        """
+        return torch.ones(torch.broadcast_shapes(self._batch(x), self._batch(v)), dtype=torch.bool, device=x.device)
+
     # ---- calculus ---------------------------------------------------------------------------------------------------
 
     def volume_form(self, x: Tensor, vectors: Tensor) -> Tensor:

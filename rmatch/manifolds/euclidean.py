@@ -14,7 +14,7 @@ from rmatch.manifolds.embedded import EmbeddedManifold
 
 
 class FlatManifold(EmbeddedManifold):
-    """A manifold with the Euclidean metric in its coordinates: transport and projections of vectors are the identity."""
+    """A manifold with the Euclidean metric in its coordinates: transporting or projecting a vector changes nothing."""
 
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`v` itself: every array is tangent."""

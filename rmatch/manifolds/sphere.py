@@ -129,6 +129,10 @@ class Sphere(EmbeddedManifold):
         del x
         return (self.dim - 1) * cos_and_sinc(dot(v, v))[1].abs().log().squeeze(-1)
 
+    def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:
+        """Where |v| < π."""
+        return (dot(v, v) < math.pi**2).squeeze(-1).expand(torch.broadcast_shapes(x.shape, v.shape)[:-1])
+
     def quadrature(
         self, degree: int = 60, *, dtype: torch.dtype = torch.float64, device: torch.device | None = None
     ) -> Quadrature:

@@ -66,6 +66,10 @@ class Torus(FlatManifold):
         v = self.log(x, y)
         return self.project(torch.addcmul(x, torch.as_tensor(self._over_points(t), dtype=v.dtype), v)), v
 
+    def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:
+        """Where every angle turns by less than π."""
+        return (v.abs() < math.pi).all(-1).expand(torch.broadcast_shapes(x.shape, v.shape)[:-1])
+
     def features(self, x: Tensor) -> Tensor:
         """Cosine and sine of every angle: `(*batch, 2d)`."""
         return torch.cat([x.cos(), x.sin()], -1)

@@ -1,0 +1,52 @@
+"""Which frequencies a network should see, read off the data."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from rmatch.manifolds import Manifold
+
+_QUERIES = 2000
+_FRACTION = 0.2  # finest wavelength scale in units of 1 / (median distance between neighbours)
+_RATIO = 6.0  # between one frequency and the next
+
+
+def choose_frequencies(manifold: Manifold, x1: Tensor) -> tuple[float, ...]:
+    """Frequencies from 1 up to what the spacing of the data can carry.
+
+    The finest is `0.2 / s`, with s the median distance from a point to its nearest distinct neighbour: structure finer
+    than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 6 apart.
+
+    Args:
+        manifold: Supplies the distance.
+        x1: Data `(N, *point_shape)`.
+
+    Returns:
+        An increasing tuple that starts with 1.
+
+    Example:
+        >>> import torch, rmatch as rm
+        >>> from rmatch.fields import choose_frequencies
+        >>> grid = torch.arange(0.0, 6.28, 0.01).reshape(-1, 1)
+        >>> [round(f, 1) for f in choose_frequencies(rm.Torus(1), grid)]
+        [1.0, 4.5, 20.0]
+    """
+    finest = _FRACTION / _spacing(manifold, x1)
+    if not finest > 1:
+        return (1.0,)
+    steps = math.ceil(math.log(finest) / math.log(_RATIO))
+    return tuple(finest ** (k / steps) for k in range(steps + 1))
+
+
+def _spacing(manifold: Manifold, x1: Tensor) -> float:
+    """The median distance from a point to its nearest distinct neighbour, over at most 2000 points; inf for one site."""
+    stride = max(1, len(x1) // _QUERIES)
+    nearest: list[Tensor] = []
+    for query in x1[::stride].split(64):
+        d = manifold.dist(query.unsqueeze(1), x1.unsqueeze(0))
+        nearest.append(torch.where(d > 1e-9, d, math.inf).amin(1))
+    distances = torch.cat(nearest) if nearest else x1.new_full((1,), math.inf)
+    return float(distances.median())

@@ -1,0 +1,109 @@
+"""The default network: a residual perceptron whose output is tangent by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rmatch._errors import OptionError
+from rmatch.fields._frequencies import choose_frequencies
+from rmatch.fields.features import FourierFeatures, TimeFeatures
+from rmatch.manifolds import Manifold
+
+
+class TangentMLP(nn.Module):
+    """A vector field `field(t, x)` by a residual network, projected to the tangent space at `x`.
+
+    The network sees the manifold's own smooth features of the point, random Fourier features of them at several
+    frequencies, and features of the time; each hidden layer is `h + SiLU(A h + b)`. The last layer starts at zero, so an
+    untrained field is the zero field and its flow leaves the base as it is.
+
+    Computation is in the dtype of the parameters (`field.double()` for float64); the result has the dtype of `x` and is
+    tangent to that precision.
+
+    Args:
+        manifold: Where the field lives.
+        width: Units in each hidden layer.
+        depth: Number of residual layers.
+        frequencies: Frequencies of the Fourier features, in inverse units of the manifold's features; empty for none.
+            `for_data` chooses them from data.
+        feature_count: Random waves per frequency.
+        seed: Seed of the initial weights and waves. The global random state is neither used nor changed.
+
+    Raises:
+        OptionError: A size is less than 1.
+
+    Example:
+        >>> import torch, rmatch as rm
+        >>> M = rm.Sphere(2)
+        >>> field = rm.TangentMLP(M, width=32, depth=2)
+        >>> x = M.project(torch.tensor([[1.0, 2.0, 2.0], [0.0, 3.0, 4.0]]))
+        >>> field(torch.tensor(0.5), x).shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        manifold: Manifold,
+        width: int = 256,
+        depth: int = 4,
+        *,
+        frequencies: Sequence[float] = (1.0, 4.0),
+        feature_count: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, size in (("width", width), ("depth", depth), ("feature_count", feature_count)):
+            if size < 1:
+                raise OptionError(f"{name} of a network is at least 1, got {name}={size}")
+        self.manifold = manifold
+        self.config: dict[str, Any] = {
+            "width": width,
+            "depth": depth,
+            "frequencies": [float(f) for f in frequencies],
+            "feature_count": feature_count,
+            "seed": seed,
+        }
+        point_size = manifold.origin().numel()
+        plain = manifold.features(manifold.origin()).shape[-1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.space = FourierFeatures(plain, frequencies, count=feature_count) if len(frequencies) else None
+            self.time = TimeFeatures()
+            seen = plain + (self.space.size if self.space is not None else 0) + self.time.size
+            self.first = nn.Linear(seen, width)
+            self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+            self.last = nn.Linear(width, point_size)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    @classmethod
+    def for_data(cls, manifold: Manifold, x1: Tensor, width: int = 256, depth: int = 4, *, seed: int = 0) -> TangentMLP:
+        """A network whose frequencies reach as far as the structure of the data does; see `choose_frequencies`.
+
+        Args:
+            manifold: Where the field lives.
+            x1: Training data `(N, *point_shape)`.
+            width: Units in each hidden layer.
+            depth: Number of residual layers.
+            seed: Seed of the initial weights and waves.
+        """
+        return cls(manifold, width, depth, frequencies=choose_frequencies(manifold, x1), seed=seed)
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        """The tangent vectors at `x`: t is a scalar or `(*batch)`, x and the result `(*batch, *point_shape)`."""
+        dtype = self.last.weight.dtype
+        plain = self.manifold.features(x.to(dtype))
+        time = self.time(t.to(dtype).expand(plain.shape[:-1]))
+        seen = [plain, time] if self.space is None else [plain, time, self.space(plain)]
+        h = nn.functional.silu(self.first(torch.cat(seen, -1)))
+        for layer in self.hidden:
+            h = h + nn.functional.silu(layer(h))
+        return self.manifold.to_tangent(x, self.last(h).reshape(x.shape).to(x.dtype))
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"{self.manifold!r}, width={self.config['width']}, depth={self.config['depth']}"

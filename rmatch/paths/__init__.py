@@ -1,0 +1,24 @@
+"""Probability paths, the conditional paths that they are mixtures of, schedules and couplings."""
+
+from rmatch.paths.base import ConditionalPath, PathSample, ProbabilityPath
+from rmatch.paths.couplings import Coupling, Independent, OptimalTransport
+from rmatch.paths.flow import FlowPath
+from rmatch.paths.geodesic import GeodesicPath
+from rmatch.paths.posterior import posterior_velocity
+from rmatch.paths.schedules import Cosine, Linear, Polynomial, Schedule
+
+__all__ = [
+    "ConditionalPath",
+    "Cosine",
+    "Coupling",
+    "FlowPath",
+    "GeodesicPath",
+    "Independent",
+    "Linear",
+    "OptimalTransport",
+    "PathSample",
+    "Polynomial",
+    "ProbabilityPath",
+    "Schedule",
+    "posterior_velocity",
+]

@@ -1,0 +1,113 @@
+"""Probability paths: densities p_t with the vector field that generates them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rmatch._typing import Shape
+from rmatch.distributions import Distribution
+from rmatch.manifolds import Manifold
+
+
+class PathSample(NamedTuple):
+    """Points `x_t` of a conditional path and its velocity `u_t` there, both `(*batch, *point_shape)`."""
+
+    x_t: Tensor
+    u_t: Tensor
+
+
+class ConditionalPath(ABC):
+    """A curve from a base point x0 to a data point x1 for every pair: what flow matching regresses to."""
+
+    manifold: Manifold
+
+    @abstractmethod
+    def sample(self, t: Tensor, x0: Tensor, x1: Tensor) -> PathSample:
+        """The point of each curve at its time and its velocity.
+
+        Args:
+            t: Times in [0, 1], a scalar or `(*batch)`.
+            x0: Base points `(*batch, *point_shape)`.
+            x1: Data points of the same shape.
+        """
+
+    @abstractmethod
+    def velocity(self, t: Tensor, x: Tensor, x1: Tensor) -> Tensor:
+        """The velocity `u_t(x | x1)` of the curve that is at `x` at time t < 1 and ends in `x1`."""
+
+    @abstractmethod
+    def log_conditional(self, t: Tensor, x: Tensor, x1: Tensor, base: Distribution) -> Tensor:
+        """The log-density of `x_t` given x1, for x0 drawn from `base` independently of x1; -inf where it has none."""
+
+
+class ProbabilityPath(ABC):
+    """A density p_t for every t in [0, 1] together with the vector field V_t that generates it.
+
+    Density and field satisfy the continuity equation `∂p_t/∂t = -Div(p_t V_t)`.
+    """
+
+    manifold: Manifold
+
+    @abstractmethod
+    def sample(
+        self,
+        t: float,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Points drawn from p_t, shape `(*shape, *point_shape)`."""
+
+    @abstractmethod
+    def velocity(self, t: Tensor | float, x: Tensor) -> Tensor:
+        """The generating field V_t at `x`."""
+
+    @abstractmethod
+    def log_prob(self, t: float, x: Tensor) -> Tensor:
+        """The log-density of p_t at `x`, in nats with respect to dV_g, shape `(*batch)`."""
+
+    def score(self, t: float, x: Tensor) -> Tensor:
+        """The score `∇ log p_t` at `x`, by differentiating `log_prob` unless a member knows better."""
+        return self.manifold.gradient(lambda y: self.log_prob(t, y))(x)
+
+    def at(self, t: float) -> Distribution:
+        """The distribution p_t."""
+        return _Marginal(self, t)
+
+
+class _Marginal(Distribution):
+    """One time of a path, as a distribution."""
+
+    def __init__(self, path: ProbabilityPath, t: float) -> None:
+        self.path = path
+        self.t = t
+        self.manifold = path.manifold
+
+    def sample(
+        self,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Points of the path at its time, `(*shape, *point_shape)`."""
+        return self.path.sample(self.t, shape, generator=generator, dtype=dtype, device=device)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The path's log-density at its time, `(*batch)`."""
+        return self.path.log_prob(self.t, x)
+
+    def score(self, x: Tensor) -> Tensor:
+        """The path's score at its time."""
+        return self.path.score(self.t, x)
+
+    def __repr__(self) -> str:
+        """The call that makes it."""
+        return f"{self.path!r}.at({self.t})"

@@ -1,0 +1,95 @@
+"""The marginal velocity of a finite set of end points: the posterior mean of the conditional velocity."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rmatch.distributions import Distribution, Uniform
+from rmatch.manifolds import Sphere, Torus
+from rmatch.paths.base import ConditionalPath
+from rmatch.paths.geodesic import GeodesicPath
+
+
+def posterior_velocity(
+    path: ConditionalPath, t: Tensor, x: Tensor, candidates: Tensor, base: Distribution
+) -> tuple[Tensor, Tensor]:
+    """The mean of `u_t(x | x_1)` over end points with posterior weights `w_i ∝ p_t(x | x_i)`.
+
+    For end points drawn uniformly from the candidates, independently of the base point, this is the marginal velocity:
+    the field that generates the marginal path and that flow matching regresses to.
+
+    Args:
+        path: The conditional path.
+        t: Times `(B,)`, each less than 1.
+        x: Points `(B, *point_shape)`.
+        candidates: End points `(C, *point_shape)`.
+        base: The law of the base points.
+
+    Returns:
+        The mean velocity `(B, *point_shape)` and booleans `(B,)` that are False where no candidate can reach the point
+        (the velocity there is 0).
+
+    References:
+        Lipman et al., "Flow matching for generative modeling", ICLR 2023, equation 8.
+
+    Example:
+        >>> import torch, rmatch as rm
+        >>> M = rm.Torus(1)
+        >>> x = torch.tensor([[1.0]])
+        >>> rm.posterior_velocity(
+        ...     rm.GeodesicPath(M), torch.tensor([0.5]), x, torch.tensor([[2.0], [1.5], [6.0]]), rm.Uniform(M)
+        ... )
+        (tensor([[1.5000]]), tensor([True]))
+    """
+    if isinstance(path, GeodesicPath) and isinstance(base, Uniform):
+        if isinstance(path.manifold, Sphere):
+            return _on_sphere(path, path.manifold, t, x, candidates)
+        if isinstance(path.manifold, Torus):
+            return _on_torus(path, path.manifold, t, x, candidates)
+    points, ends = x.unsqueeze(1), candidates.unsqueeze(0)
+    log_weights = path.log_conditional(t.unsqueeze(1), points, ends, base)  # [B, C]
+    reached = log_weights.isfinite().any(-1)
+    weights = torch.softmax(torch.where(reached.unsqueeze(-1), log_weights, 0.0), -1)
+    velocities = path.velocity(t.unsqueeze(1), points, ends)  # [B, C, *point]
+    mean = torch.einsum("bc,bc...->b...", weights, velocities)
+    return torch.where(reached.reshape(-1, *(1 for _ in path.manifold.point_shape)), mean, 0.0), reached
+
+
+def _on_sphere(path: GeodesicPath, manifold: Sphere, t: Tensor, x: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """At distance r from an end point the base point was at d = r/(1 - κ): w ∝ (sin d / sin r)^{n-1} for d < π.
+
+    The mean of log_x x_i = (r / sin r) P_x x_i is one matrix product, as P_x is linear.
+    """
+    rest, factor = _rest_and_factor(path, t)
+    half_chord = torch.cdist(x, candidates, compute_mode="donot_use_mm_for_euclid_dist") / 2  # [B, C]
+    r = 2 * torch.asin(half_chord.clamp(max=1.0))
+    sine = 2 * half_chord * (1 - half_chord.square()).clamp_min(0.0).sqrt()
+    tiny = torch.finfo(x.dtype).tiny
+    d = r / rest
+    stretch = torch.where(sine > 0, r / sine.clamp_min(tiny), 1.0)
+    ratio = torch.where(sine > 0, d.sin() / sine.clamp_min(tiny), 1 / rest)
+    weights = torch.where(d < torch.pi, ratio, 0.0) ** (manifold.dim - 1)
+    if manifold.dim == 1:
+        weights = (d < torch.pi).to(x.dtype)
+    total = weights.sum(-1, keepdim=True)
+    reached = total > 0
+    weights = weights / torch.where(reached, total, 1.0)
+    mean = manifold.to_tangent(x, (weights * stretch) @ candidates)
+    return factor * mean, reached.squeeze(-1)
+
+
+def _on_torus(path: GeodesicPath, manifold: Torus, t: Tensor, x: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """The posterior is uniform over the end points within π (1 - κ) of x in every angle."""
+    rest, factor = _rest_and_factor(path, t)
+    steps = manifold.log(x.unsqueeze(1), candidates.unsqueeze(0))  # [B, C, d]
+    weights = (steps.abs().amax(-1) < torch.pi * rest).to(x.dtype)
+    total = weights.sum(-1, keepdim=True)
+    mean = torch.einsum("bc,bcd->bd", weights, steps) / total.clamp_min(1.0)
+    return factor * mean, total.squeeze(-1) > 0
+
+
+def _rest_and_factor(path: GeodesicPath, t: Tensor) -> tuple[Tensor, Tensor]:
+    """1 - κ and κ'/(1 - κ) as columns."""
+    rest = 1 - path.schedule.kappa(t)
+    return rest.unsqueeze(-1), (path.schedule.rate(t) / rest).unsqueeze(-1)
