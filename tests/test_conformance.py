@@ -38,7 +38,7 @@ FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Euclidean(3), width=16, depth=2),
 ]
 SOLVERS: list[rm.Solver] = [rm.Euler(8), rm.Midpoint(8), rm.RK4(8), rm.DormandPrince()]
-SCHEDULES: list[rm.Schedule] = [rm.Linear(), rm.Cosine()]
+SCHEDULES: list[rm.Schedule] = [rm.Linear(), rm.Cosine(), rm.Polynomial(2.0)]
 PATHS: list[rm.ConditionalPath] = [
     rm.GeodesicPath(manifold, schedule)
     for manifold in (rm.Sphere(2), rm.Torus(2), rm.Euclidean(3))
@@ -313,10 +313,11 @@ def test_schedule_goes_from_zero_to_one_with_its_derivative(schedule: rm.Schedul
     t = torch.linspace(0, 1, 11, dtype=dtype)
     kappa = schedule.kappa(t)
     assert kappa.shape == t.shape
-    assert kappa.dtype == schedule.kappa_dot(t).dtype == dtype
+    assert kappa.dtype == dtype
+    rate = torch.as_tensor(schedule.rate(t), dtype=dtype).expand_as(t)
     torch.testing.assert_close(kappa[[0, -1]], torch.tensor([0.0, 1.0], dtype=dtype), atol=1e-6, rtol=0)
     slope = torch.func.vmap(torch.func.grad(schedule.kappa))(t)
-    torch.testing.assert_close(slope, schedule.kappa_dot(t), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(slope, rate, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=repr)
@@ -341,6 +342,6 @@ def test_path_joins_its_ends_with_a_finite_velocity(
 def test_coupling_pairs_every_row_once(coupling: rm.Coupling, rows: int) -> None:
     M = rm.Sphere(2)
     x0, x1 = points(M, (rows,), torch.float32, 0), points(M, (rows,), torch.float32, 1)
-    left, right = coupling.couple(x0, x1, torch.Generator().manual_seed(0))
+    left, right = coupling.couple(x0, x1)
     for before, after in ((x0, left), (x1, right)):
         assert sorted(map(tuple, before.tolist())) == sorted(map(tuple, after.tolist()))

@@ -18,7 +18,8 @@ def choose_frequencies(manifold: Manifold, x1: Tensor) -> tuple[float, ...]:
     """Frequencies from 1 up to what the spacing of the data can carry.
 
     The finest is `0.2 / s`, with s the median distance from a point to its nearest distinct neighbour: structure finer
-    than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 6 apart.
+    than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 6
+    apart.
 
     Args:
         manifold: Supplies the distance.
@@ -42,7 +43,7 @@ def choose_frequencies(manifold: Manifold, x1: Tensor) -> tuple[float, ...]:
 
 
 def _spacing(manifold: Manifold, x1: Tensor) -> float:
-    """The median distance from a point to its nearest distinct neighbour, over at most 2000 points; inf for one site."""
+    """The median distance from a point to its nearest distinct neighbour, over 2000 points; inf for a single site."""
     stride = max(1, len(x1) // _QUERIES)
     nearest: list[Tensor] = []
     for query in x1[::stride].split(64):

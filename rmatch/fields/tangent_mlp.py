@@ -18,8 +18,8 @@ class TangentMLP(nn.Module):
     """A vector field `field(t, x)` by a residual network, projected to the tangent space at `x`.
 
     The network sees the manifold's own smooth features of the point, random Fourier features of them at several
-    frequencies, and features of the time; each hidden layer is `h + SiLU(A h + b)`. The last layer starts at zero, so an
-    untrained field is the zero field and its flow leaves the base as it is.
+    frequencies, and features of the time; each hidden layer is `h + SiLU(A h + b)`. The last layer starts at zero, so
+    an untrained field is the zero field and its flow leaves the base as it is.
 
     Computation is in the dtype of the parameters (`field.double()` for float64); the result has the dtype of `x` and is
     tangent to that precision.

@@ -1,8 +1,8 @@
 """Gradient and divergence as operators: functions in, functions out.
 
 For a measure dV_g = ρ dμ with μ the coordinates' reference measure, Div V = Σ_i <E_i, D_{E_i} V> + V(log ρ) with E_i
-any basis that is orthonormal for μ. On an embedded manifold ρ = 1 and the E_i are tangent, so only derivatives of V along
-the manifold are taken: how V is extended off it cannot matter.
+any basis that is orthonormal for μ. On an embedded manifold ρ = 1 and the E_i are tangent, so only derivatives of V
+along the manifold are taken: how V is extended off it cannot matter.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ class EmbeddedManifold(Manifold):
     """A manifold whose metric is the ambient Euclidean inner product restricted to its tangent spaces.
 
     This earns three defaults that would be wrong elsewhere: a covector is raised by the tangent projection, the
-    gradient is hence the tangent part of the ambient gradient, and the volume is the surface measure itself (density 1).
+    gradient is hence the tangent part of the ambient gradient, and the volume is the surface measure (density 1).
     """
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class Torus(FlatManifold):
         """
         turns = torch.round((y - x) * (1 / _PERIOD))
         ahead = torch.sub(y, turns.relu(), alpha=_PERIOD)
-        behind = torch.sub(x, (-turns).relu(), alpha=_PERIOD)
+        behind = torch.add(x, turns.clamp_max(0.0), alpha=_PERIOD)
         return torch.sub(ahead - behind, turns, alpha=_rounding_of_period(x.dtype))
 
     def project(self, x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Linear(Schedule):
     """
 
     def kappa(self, t: Tensor) -> Tensor:
-        """t."""
+        """The time itself."""
         return t
 
     def rate(self, t: Tensor) -> Tensor | float:
@@ -87,11 +87,11 @@ class Polynomial(Schedule):
         self.power = power
 
     def kappa(self, t: Tensor) -> Tensor:
-        """1 - (1 - t)^p."""
+        """The value 1 - (1 - t)^p."""
         return 1 - (1 - t) ** self.power
 
     def rate(self, t: Tensor) -> Tensor | float:
-        """p (1 - t)^{p-1}."""
+        """The derivative p (1 - t)^{p-1}."""
         return self.power * (1 - t) ** (self.power - 1)
 
     def __repr__(self) -> str:
