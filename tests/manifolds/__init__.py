@@ -1,0 +1,1 @@
+"""Geometry against closed forms, laws, and numbers of 60 digits."""
