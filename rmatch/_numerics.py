@@ -33,6 +33,16 @@ def possibly_any(mask: Tensor) -> bool:
         return True
 
 
+def possibly_reaches(x: Tensor, bound: float) -> bool:
+    """Whether any entry of `x` is at least `bound`, or True where that is not to be looked at; see `possibly_any`."""
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return True
+    try:
+        return x.numel() > 0 and float(x.amax()) >= bound
+    except RuntimeError:
+        return True
+
+
 def dot(u: Tensor, v: Tensor) -> Tensor:
     """Euclidean inner product over the last axis, kept: `(*batch, k), (*batch, k) -> (*batch, 1)`."""
     return (u * v).sum(-1, keepdim=True)
