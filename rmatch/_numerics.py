@@ -54,8 +54,12 @@ def norm(v: Tensor) -> Tensor:
 
 
 def sqrt(s: Tensor) -> Tensor:
-    """Square root of `s >= 0` whose derivatives of every order are 0, and not infinite, at s = 0."""
-    zero = (s == 0).to(s.dtype)
+    """Square root of `s >= 0` whose derivatives of every order are 0, and not infinite, at s = 0.
+
+    Zero is every s below the smallest normal number (1e-38 in float32): there 1/s, which second derivatives pass
+    through, overflows.
+    """
+    zero = (s.abs() < torch.finfo(s.dtype).tiny).to(s.dtype)
     return (s + zero).sqrt() - zero
 
 
@@ -77,12 +81,12 @@ def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
 def perpendicular(x: Tensor) -> Tensor:
     """A unit vector orthogonal to each unit vector `x` of R^k, k >= 2, chosen by a fixed rule without a search.
 
-    With z the last entry and a the others, it is (|z| sign(a_i), ..., -sign(z) Σ|a_i|) up to its length: the products
-    with x cancel term by term, and it vanishes for no x but 0.
+    With z the last entry and a the others, it is (z sign(a_i), ..., -Σ|a_i|) up to its length, where the sign of 0 is that
+    of z: the products with x cancel term by term, and it vanishes for no x but 0. It is the same vector for -x as for x.
     """
     others, last = x[..., :-1], x[..., -1:]
-    v = torch.cat([torch.copysign(last, others), -torch.copysign(others.abs().sum(-1, keepdim=True), last)], -1)
-    # `copysign(last, others)` has the size of `last` and the sign of each other entry.
+    sign = others.sign() + (others == 0) * last.sign()
+    v = torch.cat([last * sign, -others.abs().sum(-1, keepdim=True)], -1)
     return v / dot(v, v).sqrt()
 
 

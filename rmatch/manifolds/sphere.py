@@ -55,8 +55,8 @@ class Sphere(EmbeddedManifold):
         if not possibly_any(self._is_delicate(r)):
             return c * (torch.atan2(r, cosine) / r)
         c = self.to_tangent(x, c)  # what is left of c may be mostly round-off: once more is enough
-        zero = dot(c, c) == 0
         r = norm(c)
+        zero = r == 0
         ratio = torch.where(zero, 1.0, torch.atan2(r, cosine) / (r + zero))
         return torch.where(zero & (cosine < 0), math.pi * perpendicular(x), ratio * c)
 
