@@ -1,0 +1,20 @@
+"""Solvers: fields integrated on a manifold, with the log-density in the same solve."""
+
+from rmatch.solvers.adaptive import DormandPrince
+from rmatch.solvers.base import Integration, Solution, Solver
+from rmatch.solvers.fixed import RK4, Euler, FixedStep, Midpoint
+from rmatch.solvers.status import Status
+from rmatch.solvers.tableaux import Tableau
+
+__all__ = [
+    "RK4",
+    "DormandPrince",
+    "Euler",
+    "FixedStep",
+    "Integration",
+    "Midpoint",
+    "Solution",
+    "Solver",
+    "Status",
+    "Tableau",
+]

@@ -1,0 +1,122 @@
+"""The differential equation of a point and its log-density, and one Runge–Kutta step of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rmatch._errors import InputError, ShapeError
+from rmatch._typing import TimeField
+from rmatch.manifolds import Manifold
+from rmatch.manifolds.base import DivergenceMethod
+from rmatch.solvers._checks import Slope, State, largest
+from rmatch.solvers.tableaux import Tableau
+
+
+class Step(NamedTuple):
+    """The state after a step and the slopes of all its stages."""
+
+    state: State
+    slopes: list[Slope]
+
+
+class System:
+    """The equations `dx/dt = V_t(x)`, `d log q_t(x)/dt = -Div V_t(x)`, and a count of their evaluations.
+
+    Hutchinson probes come from the same seed at every evaluation, so that the integrand is a function of t and x: an
+    adaptive solver could not tell fresh noise from an error of its own.
+    """
+
+    def __init__(
+        self,
+        manifold: Manifold,
+        field: TimeField,
+        divergence: DivergenceMethod | None,
+        probes: int,
+        generator: torch.Generator | None,
+    ) -> None:
+        self.manifold = manifold
+        self.field = field
+        self.divergence: DivergenceMethod | None = divergence
+        self.probes = probes
+        self.evaluations = 0
+        self.normal_part = 0.0
+        self._seed = _draw_seed(generator) if divergence == "hutchinson" else 0
+
+    def slope(self, t: float, x: Tensor) -> Slope:
+        """The right-hand side at time `t` and the points `x`."""
+        self.evaluations += 1
+        time = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+        if self.divergence is None:
+            velocity, divergence = self.field(time, x), None
+        else:
+            probes = torch.Generator().manual_seed(self._seed) if self.divergence == "hutchinson" else None
+            evaluate = self.manifold.value_and_divergence(
+                lambda y: self._checked(self.field(time, y), y),
+                method=self.divergence,
+                probes=self.probes,
+                generator=probes,
+            )
+            velocity, divergence = evaluate(x)
+        velocity = self._checked(velocity, x)
+        if self.evaluations == 1:
+            self.normal_part = largest(velocity - self.manifold.to_tangent(x, velocity))
+        return Slope(t, velocity, divergence)
+
+    def step(self, tableau: Tableau, t: float, h: float, state: State, first: Slope | None = None) -> Step:
+        """One step of length `h`: every stage is taken at a point of the manifold, and so is the result.
+
+        Args:
+            tableau: The method.
+            t: Time at the start.
+            h: Length, negative to go back in time.
+            state: Where the step starts.
+            first: The slope there, where it is known.
+        """
+        slopes: list[Slope] = []
+        point = state.point
+        for node, row in zip(tableau.nodes, tableau.stages, strict=True):
+            if not slopes and first is not None:
+                slopes.append(first)
+                continue
+            if row:
+                point = self.manifold.project(combine(state.point, h, row, [k.velocity for k in slopes]))
+            slopes.append(self.slope(t + node * h, point))
+        if not tableau.first_same_as_last:  # else the last stage was taken at the result
+            point = self.manifold.project(combine(state.point, h, tableau.weights, [k.velocity for k in slopes]))
+        return Step(State(point, self._log_density(tableau, h, state, slopes)), slopes)
+
+    def _log_density(self, tableau: Tableau, h: float, state: State, slopes: list[Slope]) -> Tensor | None:
+        if state.log_density is None:
+            return None
+        return combine(state.log_density, -h, tableau.weights, [k.divergence for k in slopes])
+
+    @staticmethod
+    def _checked(velocity: Tensor, x: Tensor) -> Tensor:
+        if velocity.shape != x.shape:
+            raise ShapeError(
+                f"the field returned shape {tuple(velocity.shape)} at points of shape {tuple(x.shape)}; "
+                "it must return one tangent vector for each point"
+            )
+        if velocity.dtype != x.dtype:
+            raise InputError(
+                f"the field returned {velocity.dtype} at points of {x.dtype}; convert the points or the field"
+            )
+        return velocity
+
+
+def combine(start: Tensor, h: float, weights: Sequence[float], slopes: Sequence[Tensor | None]) -> Tensor:
+    """`start + h Σ w_i k_i`; terms of weight 0 are left out."""
+    for weight, slope in zip(weights, slopes, strict=True):
+        if weight != 0.0 and slope is not None:
+            start = torch.add(start, slope, alpha=h * weight)
+    return start
+
+
+def _draw_seed(generator: torch.Generator | None) -> int:
+    """A seed for this solve, drawn from the caller's generator: two solves in a row use different probes."""
+    device = None if generator is None else generator.device
+    return int(torch.randint(1 << 62, (), generator=generator, device=device))
