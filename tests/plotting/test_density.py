@@ -13,6 +13,7 @@ def test_the_sphere_gets_a_map() -> None:
     )
     assert [axes.get_label() for axes in figure.axes] == ["map", "globe", "colour bar"]
     assert [text.get_text() for text in figure.texts] == ["T"]
+    assert any(text.get_text() == "60° E" for text in figure.axes[0].texts), "without coastlines, meridians have names"
 
 
 @pytest.mark.parametrize(("dim", "axes"), [(1, 1), (2, 4), (3, 9)])
