@@ -1,0 +1,57 @@
+"""The picture of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from rmatch._errors import OptionError
+from rmatch.datasets import Dataset
+from rmatch.manifolds import Torus
+from rmatch.paths import FlowPath
+from rmatch.plotting import plot_density, save_figure
+from rmatch.solvers import DormandPrince
+from rmatch.training import Run
+from rmatch.training.run import draw
+
+_SUFFIXES = (".png", ".pdf", ".svg")
+# A picture shows a thousandth of the density's range per shade, so its solver need not be exact, nor all points in it.
+_TOLERANCE, _RESOLUTION, _MOST_POINTS = 1e-3, 96, 10_000
+
+
+def draw_picture(run: Run, target: Path, data: Dataset | None = None) -> None:
+    """Draw the density of a run with its data and write the picture.
+
+    Args:
+        run: The run.
+        target: The file.
+        data: The data set of the run, if it is at hand; else it is read again.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+        DataError: The data set is gone or has changed.
+        OutputError: The file could not be written.
+    """
+    points = (data or run.data()).points
+    if len(points) > _MOST_POINTS:
+        points = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:_MOST_POINTS]]
+    density = FlowPath(run.field, base=run.base, solver=DormandPrince(_TOLERANCE, _TOLERANCE)).at(1.0)
+    torus = isinstance(run.manifold, Torus)
+    figure = plot_density(
+        run.manifold,
+        density.log_prob,
+        points=points,
+        samples=draw(run, min(len(points), 5000), seed=0) if torus else None,
+        labels=run.coordinates.columns if torus else None,
+        title=f"{run.config.data.name}: density of the trained flow",
+        coastlines=run.coordinates.kind == "latlon",
+        resolution=_RESOLUTION,
+    )
+    save_figure(figure, target)
+
+
+def require_picture_name(target: Path) -> None:
+    """Raise OptionError for a suffix that is no format of pictures, before anything slow is done."""
+    if target.suffix.lower() not in _SUFFIXES:
+        raise OptionError(f"cannot write a picture to {target}; let its name end in one of {', '.join(_SUFFIXES)}")

@@ -1,0 +1,37 @@
+"""`rmatch plot`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def plot(
+    folder: str,
+    /,
+    *,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+) -> int:
+    """Draw the density of a trained flow with the data: a world map and a globe, or a square of angles.
+
+    Into the folder, or to a file of another format:
+
+        rmatch plot runs/quakes
+        rmatch plot runs/quakes -o quakes.pdf
+
+    Args:
+        folder: The folder of a run.
+        output: The .png, .pdf or .svg file to write; density.png in the folder by default.
+    """
+    from pathlib import Path
+
+    from rmatch.cli._picture import draw_picture, require_picture_name
+    from rmatch.training import load_run
+    from rmatch.training.run import PICTURE_FILE
+
+    target = Path(folder) / PICTURE_FILE if output is None else Path(output)
+    require_picture_name(target)
+    draw_picture(load_run(folder), target)
+    print(f"wrote {target}")
+    return 0

@@ -1,0 +1,89 @@
+"""`rmatch train`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def train(
+    data: str | None = None,
+    /,
+    *,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    manifold: Literal["sphere", "torus"] | None = None,
+    columns: str | None = None,
+    unit: Literal["degrees", "radians"] | None = None,
+    steps: int | None = None,
+    budget: str | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    width: int | None = None,
+    depth: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    config: str | None = None,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Train a flow on points of a sphere or a torus.
+
+    Built-in data, to begin with:
+
+        rmatch train airports -o runs/airports
+        rmatch train ramachandran -o runs/ramachandran
+
+    Places on the globe, from a CSV, TSV, .npy or Parquet file; train for five minutes:
+
+        rmatch train quakes.csv --manifold sphere -o runs/quakes --budget 5m
+
+    Any number of angles, one column each:
+
+        rmatch train angles.tsv --manifold torus --columns phi,psi --unit degrees -o runs/angles
+
+    Ctrl-C leaves a checkpoint; go on from it as if nothing had happened:
+
+        rmatch train --resume -o runs/quakes
+
+    The rows are split 80/10/10 by the seed into training, validation (which chooses the weights to keep) and test. The
+    folder then holds the model, its configuration, the metrics as JSON lines, samples in the table's units, and a
+    picture; the score on the test rows is printed beside those of the uniform density and a kernel density estimate.
+
+    Args:
+        data: A built-in data set (see rmatch datasets) or a file. May be left out with --resume.
+        output: The folder of the run, for example -o runs/quakes.
+        manifold: What the points lie on: sphere (latitude and longitude, or x, y, z) or torus (angles).
+        columns: Names of the columns, or positions from 1, for example latitude,longitude. Usual names are recognised.
+        unit: Unit of the angles in the table. Latitude and longitude are taken to be in degrees.
+        steps: How many steps to train; 3000 by default.
+        budget: How long to train instead, for example 90s, 5m or 2h; the schedule is fitted to it.
+        batch_size: Points in a batch; 512 by default.
+        lr: The highest learning rate; 0.001 by default.
+        width: Units in each hidden layer; 256 by default.
+        depth: Number of hidden layers; 4 by default.
+        seed: Seed of the split, the network and the training; 0 by default.
+        device: Where to train: cpu (the default), cuda, cuda:1, mps.
+        config: A TOML file with any of these options, for example budget = "5m"; the command line comes first.
+        resume: Go on from the checkpoint in the folder. All options come from there.
+        overwrite: Replace the run in the folder, once the new training has begun.
+    """
+    from rmatch.cli._request import TrainRequest
+    from rmatch.cli._train import run_training
+
+    given = {
+        "data": data,
+        "output": output,
+        "manifold": manifold,
+        "columns": columns,
+        "unit": unit,
+        "steps": steps,
+        "budget": budget,
+        "batch_size": batch_size,
+        "lr": lr,
+        "width": width,
+        "depth": depth,
+        "seed": seed,
+        "device": device,
+    }
+    return run_training(TrainRequest.of(given, config, resume=resume, overwrite=overwrite))

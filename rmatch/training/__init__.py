@@ -1,0 +1,25 @@
+"""Training: the loop, its checkpoints and reports, the score of a flow, and the folder that a run leaves."""
+
+from __future__ import annotations
+
+from rmatch.training.config import DataSource, RunConfig
+from rmatch.training.evaluation import Evaluation, evaluate
+from rmatch.training.fit import FitResult, fit
+from rmatch.training.options import RunOptions
+from rmatch.training.progress import ProgressBar
+from rmatch.training.report import Report
+from rmatch.training.run import Run, load_run
+
+__all__ = [
+    "DataSource",
+    "Evaluation",
+    "FitResult",
+    "ProgressBar",
+    "Report",
+    "Run",
+    "RunConfig",
+    "RunOptions",
+    "evaluate",
+    "fit",
+    "load_run",
+]
