@@ -1,0 +1,109 @@
+"""The uniform law on a manifold of finite volume."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+
+import torch
+from torch import Tensor
+
+from rmatch._errors import OptionError
+from rmatch._numerics import possibly_any
+from rmatch._typing import Shape
+from rmatch.distributions.base import Distribution
+from rmatch.manifolds import Manifold, Sphere, Torus
+
+__all__ = ["Uniform"]
+
+
+class Uniform(Distribution):
+    """The law with the constant density `1 / volume`.
+
+    Args:
+        manifold: A manifold of finite volume: `Sphere` or `Torus`.
+
+    Raises:
+        OptionError: The volume is infinite, or the manifold has no uniform sampler.
+
+    Example:
+        >>> import torch, rmatch as rm
+        >>> p = rm.Uniform(rm.Sphere(2))
+        >>> x = p.sample((3,), generator=torch.Generator().manual_seed(0))
+        >>> p.log_prob(x)  # -log 4π
+        tensor([-2.5310, -2.5310, -2.5310])
+    """
+
+    def __init__(self, manifold: Manifold) -> None:
+        if not math.isfinite(manifold.volume):
+            raise OptionError(
+                f"{manifold!r} has infinite volume and so no uniform law; use WrappedNormal(manifold, mean, scale)"
+            )
+        if _sample.dispatch(type(manifold)) is _sample.dispatch(object):
+            raise OptionError(
+                f"no uniform sampler is known for {manifold!r}; use Sphere or Torus, or WrappedNormal as the base"
+            )
+        self.manifold = manifold
+
+    def sample(
+        self,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Independent points, `(*shape, *point_shape)`: normalised normal vectors on a sphere, angles on a torus."""
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        return _sample(self.manifold, tuple(shape), generator, dtype, device)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The constant `-log volume`, shape `(*batch)`."""
+        batch = x.shape[: x.dim() - len(self.manifold.point_shape)]
+        return x.new_full(batch, -math.log(self.manifold.volume))
+
+    def score(self, x: Tensor) -> Tensor:
+        """Zero."""
+        return torch.zeros_like(x)
+
+    def __repr__(self) -> str:
+        """The constructor call."""
+        return f"Uniform({self.manifold!r})"
+
+
+@singledispatch
+def _sample(
+    manifold: Manifold,
+    shape: Shape,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+) -> Tensor:
+    raise NotImplementedError
+
+
+@_sample.register
+def _sample_sphere(
+    manifold: Sphere,
+    shape: Shape,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+) -> Tensor:
+    size = (*shape, *manifold.point_shape)
+    z = torch.randn(size, generator=generator, dtype=dtype, device=device)
+    while possibly_any(zero := (z == 0).all(-1, keepdim=True)) and bool(zero.any()):  # S¹ in float32: once in 1e15
+        z = torch.where(zero, torch.randn(size, generator=generator, dtype=dtype, device=device), z)
+    return manifold.project(z)
+
+
+@_sample.register
+def _sample_torus(
+    manifold: Torus,
+    shape: Shape,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+) -> Tensor:
+    u = torch.rand((*shape, *manifold.point_shape), generator=generator, dtype=dtype, device=device)
+    return manifold.project(u * (2 * math.pi))  # the product may round up to 2π, which is the angle 0
