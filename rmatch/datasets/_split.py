@@ -83,8 +83,8 @@ def split_by_site(points: torch.Tensor, seed: int) -> Split:
     n = len(points)
     tenth = _tenth(n)
     order = _permutation(n, seed)
-    # [N]: the site of every row in the permuted order, -0 and 0 being equal
-    site = torch.unique(points.detach().cpu().reshape(n, -1) + 0.0, dim=0, return_inverse=True)[1][order]
+    # [N]: the site of every row in the permuted order; -0 and 0 are equal
+    site = torch.unique(points.detach().cpu().reshape(n, -1), dim=0, return_inverse=True)[1][order]
     sites = int(site.max()) + 1
     if sites < 3:
         raise DataError(f"the {n} rows are only {sites} different points; a split by site needs at least 3")

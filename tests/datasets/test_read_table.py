@@ -72,7 +72,8 @@ def test_usual_names_of_latitude_and_longitude(write: Any, latitude: str, longit
 def test_quotes_line_ends_and_marks(write: Any) -> None:
     text = '"name","lat","lon"\r\n' + "".join(f'"A, ""b""\r\nand c","{lat}", {lon}\r\n' for lat, lon in PLACES)
     np.testing.assert_allclose(rows_of(write(text)), PLACES, atol=1e-12)
-    np.testing.assert_allclose(rows_of(write(b"\xef\xbb\xbf" + text.encode())), PLACES, atol=1e-12)
+    marked = write(b"\xef\xbb\xbf" + lines([("lat", "lon"), *PLACES]).encode())
+    assert read_table(marked, "sphere").columns == ("lat", "lon")
     np.testing.assert_allclose(rows_of(write(text.encode("utf-16"))), PLACES, atol=1e-12)
     np.testing.assert_allclose(rows_of(write(text.replace("\r\n", "\r"))), PLACES, atol=1e-12)
 
@@ -85,6 +86,27 @@ def test_a_header_in_the_last_comment(write: Any) -> None:
 def test_units_and_rules_below_the_header(write: Any) -> None:
     path = write("lat lon\n(deg) (deg)\n----- -----\n" + lines(PLACES, " "))
     np.testing.assert_allclose(rows_of(path), PLACES, atol=1e-12)
+
+
+def test_a_rule_above_the_header_is_no_header(write: Any) -> None:
+    path = write("---- ----\nhead tail\n---- ----\n" + lines(PLACES, " "))
+    assert read_table(path, "torus").columns == ("head", "tail")
+
+
+def test_comments_among_the_rows(write: Any) -> None:
+    path = write("lat,lon\n" + lines(PLACES[:6]) + "# one,2\n % 3,four\n" + lines(PLACES[6:]))
+    np.testing.assert_allclose(rows_of(path), PLACES, atol=1e-12)
+
+
+def test_blanks_before_a_quotation_mark(write: Any) -> None:
+    path = write("place, lat, lon\n" + "".join(f'a, "{lat}", "{lon}"\n' for lat, lon in PLACES))
+    np.testing.assert_allclose(rows_of(path), PLACES, atol=1e-12)
+
+
+def test_names_that_differ_in_case_only(write: Any) -> None:
+    path = write(lines([("phi", "Phi"), *PLACES]))
+    assert read_table(path, "torus", columns="Phi").columns == ("Phi",)
+    assert read_table(write(lines([("a", "Phi"), *PLACES])), "torus", columns="PHI").columns == ("Phi",)
 
 
 def test_a_title_as_wide_as_the_table(write: Any) -> None:
@@ -105,7 +127,7 @@ def test_blank_rows_are_no_rows(write: Any) -> None:
 def test_text_with_other_separators_in_it(write: Any) -> None:
     comma = write(lines([("place", "lat", "lon"), *(("Paris; France 1 2", *row) for row in PLACES)]))
     np.testing.assert_allclose(rows_of(comma), PLACES, atol=1e-12)
-    tab = write(lines([("place", "lat", "lon"), *(("x 1, y 2", *row) for row in PLACES)], "\t"))
+    tab = write(lines([("place", "lat", "lon"), *(("x 1 2 3", *row) for row in PLACES)], "\t"))
     np.testing.assert_allclose(rows_of(tab), PLACES, atol=1e-12)
 
 

@@ -68,6 +68,13 @@ def test_a_split_by_site_has_nearly_the_sizes_of_the_plain_split() -> None:
     assert [len(part) for part in split_by_site(points, 0)] == pytest.approx([800, 100, 100], abs=3)
 
 
+@pytest.mark.parametrize("sizes", [(80, 1, 1), (4, 3, 3)])
+@pytest.mark.parametrize("seed", range(6))
+def test_no_part_is_empty_where_few_sites_have_all_rows(sizes: tuple[int, ...], seed: int) -> None:
+    points = torch.arange(3).repeat_interleave(torch.tensor(sizes))[:, None]
+    assert all(len(part) for part in split_by_site(points, seed))
+
+
 def test_zero_and_minus_zero_are_one_site() -> None:
     points = torch.cat([torch.zeros(10), -torch.zeros(10), torch.ones(1), 2 * torch.ones(1)])[:, None]
     parts = split_by_site(points, 0)
