@@ -38,7 +38,7 @@ def possibly_reaches(x: Tensor, bound: float) -> bool:
     if torch.compiler.is_compiling() or x.device.type != "cpu":
         return True
     try:
-        return x.numel() > 0 and float(x.amax()) >= bound
+        return x.numel() > 0 and float(x.detach().amax()) >= bound
     except RuntimeError:
         return True
 
@@ -81,8 +81,8 @@ def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
 def perpendicular(x: Tensor) -> Tensor:
     """A unit vector orthogonal to each unit vector `x` of R^k, k >= 2, chosen by a fixed rule without a search.
 
-    With z the last entry and a the others, it is (z sign(a_i), ..., -Σ|a_i|) up to its length, where the sign of 0 is that
-    of z: the products with x cancel term by term, and it vanishes for no x but 0. It is the same vector for -x as for x.
+    With z the last entry and a the others, it is (z sign(a_i), ..., -Σ|a_i|) up to its length, where the sign of 0 is
+    that of z: the products with x cancel term by term, and it vanishes for no x but 0. It is the same for -x as for x.
     """
     others, last = x[..., :-1], x[..., -1:]
     sign = others.sign() + (others == 0) * last.sign()

@@ -1,45 +1,58 @@
-"""Which frequencies a network should see, read off the data."""
+"""Which features a network should see, read off the data."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rmatch.manifolds import Manifold
+from rmatch.manifolds import Manifold, Torus
 
 _QUERIES = 2000
 _FRACTION = 0.2  # finest wavelength scale in units of 1 / (median distance between neighbours)
 _RATIO = 6.0  # between one frequency and the next
+_HARMONICS = 1.5  # highest harmonic in units of the finest frequency
+_MOST_HARMONICS = 16
 
 
-def choose_frequencies(manifold: Manifold, x1: Tensor) -> tuple[float, ...]:
-    """Frequencies from 1 up to what the spacing of the data can carry.
+class FeatureChoice(NamedTuple):
+    """Frequencies of the Fourier features and the number of harmonics of each angle; see `TangentMLP`."""
+
+    frequencies: tuple[float, ...]
+    harmonics: int
+
+
+def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
+    """Features from frequency 1 up to what the spacing of the data can carry.
 
     The finest is `0.2 / s`, with s the median distance from a point to its nearest distinct neighbour: structure finer
     than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 6
     apart.
+
+    On a torus of more than two angles random waves across all of them would only tell single points apart: there the
+    harmonics of each angle up to 1.5 times the finest frequency take their place.
 
     Args:
         manifold: Supplies the distance.
         x1: Data `(N, *point_shape)`.
 
     Returns:
-        An increasing tuple that starts with 1.
+        The choice; its frequencies are increasing.
 
     Example:
         >>> import torch, rmatch as rm
-        >>> from rmatch.fields import choose_frequencies
+        >>> from rmatch.fields import choose_features
         >>> grid = torch.arange(0.0, 6.28, 0.01).reshape(-1, 1)
-        >>> [round(f, 1) for f in choose_frequencies(rm.Torus(1), grid)]
+        >>> [round(f, 1) for f in choose_features(rm.Torus(1), grid).frequencies]
         [1.0, 4.5, 20.0]
     """
-    finest = _FRACTION / _spacing(manifold, x1)
-    if not finest > 1:
-        return (1.0,)
+    finest = max(1.0, _FRACTION / _spacing(manifold, x1))
+    if isinstance(manifold, Torus) and manifold.dim > 2:
+        return FeatureChoice((), min(math.ceil(_HARMONICS * finest), _MOST_HARMONICS))
     steps = math.ceil(math.log(finest) / math.log(_RATIO))
-    return tuple(finest ** (k / steps) for k in range(steps + 1))
+    return FeatureChoice(tuple(finest ** (k / max(steps, 1)) for k in range(steps + 1)), 0)
 
 
 def _spacing(manifold: Manifold, x1: Tensor) -> float:

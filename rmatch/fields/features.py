@@ -47,6 +47,28 @@ class FourierFeatures(nn.Module):
         return torch.cat([phase.cos(), phase.sin()], -1)
 
 
+class Harmonics(nn.Module):
+    """Cosine and sine of the multiples 1 ... count of every angle: the smooth functions of single angles on a torus.
+
+    Example:
+        >>> import torch
+        >>> from rmatch.fields import Harmonics
+        >>> Harmonics(2, count=4)(torch.zeros(5, 2)).shape
+        torch.Size([5, 16])
+    """
+
+    def __init__(self, angles: int, *, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.size = 2 * angles * count
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map angles `(*batch, d)` to `(*batch, 2 d count)`."""
+        k = torch.arange(1, self.count + 1, dtype=x.dtype, device=x.device)
+        phase = (k.unsqueeze(-1) * x.unsqueeze(-2)).flatten(-2)
+        return torch.cat([phase.cos(), phase.sin()], -1)
+
+
 class TimeFeatures(nn.Module):
     """The time itself and `cos(πkt), sin(πkt)` for k = 1 ... count."""
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from rmatch._errors import OptionError
-from rmatch.fields._frequencies import choose_frequencies
-from rmatch.fields.features import FourierFeatures, TimeFeatures
-from rmatch.manifolds import Manifold
+from rmatch.fields._frequencies import choose_features
+from rmatch.fields.features import FourierFeatures, Harmonics, TimeFeatures
+from rmatch.manifolds import Manifold, Torus
 
 
 class TangentMLP(nn.Module):
@@ -30,11 +30,12 @@ class TangentMLP(nn.Module):
         depth: Number of residual layers.
         frequencies: Frequencies of the Fourier features, in inverse units of the manifold's features; empty for none.
             `for_data` chooses them from data.
+        harmonics: On a torus, multiples of each angle whose cosine and sine are seen beside them; 0 for none.
         feature_count: Random waves per frequency.
         seed: Seed of the initial weights and waves. The global random state is neither used nor changed.
 
     Raises:
-        OptionError: A size is less than 1.
+        OptionError: A size is less than 1, or harmonics are asked for off the torus.
 
     Example:
         >>> import torch, rmatch as rm
@@ -52,10 +53,13 @@ class TangentMLP(nn.Module):
         depth: int = 4,
         *,
         frequencies: Sequence[float] = (1.0, 4.0),
+        harmonics: int = 0,
         feature_count: int = 64,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if harmonics and not isinstance(manifold, Torus):
+            raise OptionError(f"harmonics are functions of angles: they need a torus, not {manifold!r}")
         for name, size in (("width", width), ("depth", depth), ("feature_count", feature_count)):
             if size < 1:
                 raise OptionError(f"{name} of a network is at least 1, got {name}={size}")
@@ -64,6 +68,7 @@ class TangentMLP(nn.Module):
             "width": width,
             "depth": depth,
             "frequencies": [float(f) for f in frequencies],
+            "harmonics": harmonics,
             "feature_count": feature_count,
             "seed": seed,
         }
@@ -72,8 +77,9 @@ class TangentMLP(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.space = FourierFeatures(plain, frequencies, count=feature_count) if len(frequencies) else None
+            self.angles = Harmonics(manifold.dim, count=harmonics) if harmonics else None
             self.time = TimeFeatures()
-            seen = plain + (self.space.size if self.space is not None else 0) + self.time.size
+            seen = plain + self.time.size + sum(m.size for m in (self.space, self.angles) if m is not None)
             self.first = nn.Linear(seen, width)
             self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
             self.last = nn.Linear(width, point_size)
@@ -82,7 +88,7 @@ class TangentMLP(nn.Module):
 
     @classmethod
     def for_data(cls, manifold: Manifold, x1: Tensor, width: int = 256, depth: int = 4, *, seed: int = 0) -> TangentMLP:
-        """A network whose frequencies reach as far as the structure of the data does; see `choose_frequencies`.
+        """A network whose features reach as far as the structure of the data does; see `choose_features`.
 
         Args:
             manifold: Where the field lives.
@@ -91,14 +97,19 @@ class TangentMLP(nn.Module):
             depth: Number of residual layers.
             seed: Seed of the initial weights and waves.
         """
-        return cls(manifold, width, depth, frequencies=choose_frequencies(manifold, x1), seed=seed)
+        choice = choose_features(manifold, x1)
+        return cls(manifold, width, depth, frequencies=choice.frequencies, harmonics=choice.harmonics, seed=seed)
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """The tangent vectors at `x`: t is a scalar or `(*batch)`, x and the result `(*batch, *point_shape)`."""
         dtype = self.last.weight.dtype
-        plain = self.manifold.features(x.to(dtype))
-        time = self.time(t.to(dtype).expand(plain.shape[:-1]))
-        seen = [plain, time] if self.space is None else [plain, time, self.space(plain)]
+        point = x.to(dtype)
+        plain = self.manifold.features(point)
+        seen = [plain, self.time(t.to(dtype).expand(plain.shape[:-1]))]
+        if self.space is not None:
+            seen.append(self.space(plain))
+        if self.angles is not None:
+            seen.append(self.angles(point))
         h = nn.functional.silu(self.first(torch.cat(seen, -1)))
         for layer in self.hidden:
             h = h + nn.functional.silu(layer(h))

@@ -259,7 +259,7 @@ class Manifold(ABC):
         problem = self._check_array(v, "tangent vectors")
         if problem is not None or v.numel() == 0:
             return problem
-        scale = 1.0 + v.abs().amax()
+        scale = 1.0 + v.detach().abs().amax()
         return self._check_gap(
             v,
             v / scale,
@@ -318,7 +318,7 @@ class Manifold(ABC):
         self, x: Tensor, actual: Tensor, wanted: Tensor, problem: str, remedy: str, tolerance: float | None
     ) -> str | None:
         allowed = (1e-8 if x.dtype == torch.float64 else 1e-5) if tolerance is None else tolerance
-        gap = (actual - wanted).abs()
+        gap = (actual - wanted).detach().abs()
         worst = float(gap.amax())
         if worst <= allowed:
             return None

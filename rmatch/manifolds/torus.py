@@ -104,7 +104,7 @@ class Torus(FlatManifold):
         if problem is not None or x.numel() == 0:
             return problem
         slack = 0.0 if tolerance is None else tolerance
-        low, high = float(x.amin()), float(x.amax())
+        low, high = float(x.detach().amin()), float(x.detach().amax())
         if low >= -slack and high < _PERIOD + slack:
             return None
         return f"angles on {self!r} lie in [0, 2π), but these span [{low:.6g}, {high:.6g}]; use project(x)"

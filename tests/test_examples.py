@@ -1,0 +1,35 @@
+"""The examples run, briefly."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_sphere_airports_beats_the_uniform_density(tmp_path: Path) -> None:
+    picture = tmp_path / "airports.png"
+    assert load("sphere_airports").main(steps=60, picture=picture) < 2.4
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_torus_ramachandran_has_mass_one(tmp_path: Path) -> None:
+    picture = tmp_path / "ramachandran.png"
+    assert load("torus_ramachandran").main(steps=60, picture=picture, degree=30) == pytest.approx(1.0, abs=1e-2)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_example_is_run_here() -> None:
+    tested = {"sphere_airports", "torus_ramachandran"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
