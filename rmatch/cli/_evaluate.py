@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from dataclasses import asdict
@@ -12,10 +11,10 @@ from torch import Tensor
 
 from rmatch._errors import OptionError
 from rmatch.cli._data import is_built_in, read_points
-from rmatch.distributions import Uniform
 from rmatch.paths import FlowPath
 from rmatch.solvers import DormandPrince
 from rmatch.training import Evaluation, Run, evaluate, load_run
+from rmatch.training.options import EVALUATION_TOLERANCE
 
 
 def run_evaluation(
@@ -47,10 +46,9 @@ def run_evaluation(
 
 
 def evaluate_run(run: Run, points: Tensor) -> Evaluation:
-    """The score of a run in float64, so that what the density loses is not lost to rounding."""
-    field = copy.deepcopy(run.field).double()
-    flow = FlowPath(field, base=Uniform(run.manifold), solver=DormandPrince())
-    return evaluate(flow, points.double())
+    """The score of a run on points `(N, *point_shape)`, in the float32 that it was trained in."""
+    flow = FlowPath(run.field, base=run.base, solver=DormandPrince(EVALUATION_TOLERANCE, EVALUATION_TOLERANCE))
+    return evaluate(flow, points.float())
 
 
 def _table(run: Run, data: str, columns: str | None, unit: str | None) -> Tensor:

@@ -13,20 +13,21 @@ from rmatch.paths import FlowPath
 from rmatch.plotting import plot_density, save_figure
 from rmatch.solvers import DormandPrince
 from rmatch.training import Run
+from rmatch.training.options import PICTURE_TOLERANCE
 from rmatch.training.run import draw
 
 _SUFFIXES = (".png", ".pdf", ".svg")
-# A picture shows a thousandth of the density's range per shade, so its solver need not be exact, nor all points in it.
-_TOLERANCE, _RESOLUTION, _MOST_POINTS = 1e-3, 96, 10_000
+_MOST_POINTS = 10_000
 
 
-def draw_picture(run: Run, target: Path, data: Dataset | None = None) -> None:
+def draw_picture(run: Run, target: Path, data: Dataset | None = None, *, resolution: int) -> None:
     """Draw the density of a run with its data and write the picture.
 
     Args:
         run: The run.
         target: The file.
         data: The data set of the run, if it is at hand; else it is read again.
+        resolution: Rows of the grid on which the density is evaluated.
 
     Raises:
         DependencyError: matplotlib is not installed.
@@ -36,7 +37,7 @@ def draw_picture(run: Run, target: Path, data: Dataset | None = None) -> None:
     points = (data or run.data()).points
     if len(points) > _MOST_POINTS:
         points = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:_MOST_POINTS]]
-    density = FlowPath(run.field, base=run.base, solver=DormandPrince(_TOLERANCE, _TOLERANCE)).at(1.0)
+    density = FlowPath(run.field, base=run.base, solver=DormandPrince(PICTURE_TOLERANCE, PICTURE_TOLERANCE)).at(1.0)
     torus = isinstance(run.manifold, Torus)
     figure = plot_density(
         run.manifold,
@@ -46,7 +47,7 @@ def draw_picture(run: Run, target: Path, data: Dataset | None = None) -> None:
         labels=run.coordinates.columns if torus else None,
         title=f"{run.config.data.name}: density of the trained flow",
         coastlines=run.coordinates.kind == "latlon",
-        resolution=_RESOLUTION,
+        resolution=resolution,
     )
     save_figure(figure, target)
 

@@ -24,7 +24,9 @@ from rmatch.objectives import FlowMatching
 from rmatch.paths import GeodesicPath
 from rmatch.solvers import DormandPrince
 from rmatch.training import DataSource, Evaluation, FitResult, ProgressBar, Report, Run, RunConfig, RunOptions, fit
+from rmatch.training.evaluation import held_out_nll
 from rmatch.training.metrics import MetricsLog
+from rmatch.training.options import SCORE_ROWS, SCORE_TOLERANCE
 from rmatch.training.progress import duration
 from rmatch.training.run import (
     CHECKPOINT_FILE,
@@ -40,8 +42,7 @@ from rmatch.training.run import (
 )
 
 _SAMPLES = 1000
-# The score that chooses the weights needs two digits, not five.
-_SCORE_TOLERANCE = 1e-3
+_PICTURE_ROWS = 72  # a quick one; rmatch plot draws a finer one
 
 
 def run_training(request: TrainRequest) -> int:
@@ -142,7 +143,7 @@ class _Job:
         try:
             from rmatch.cli._picture import draw_picture
 
-            draw_picture(run, self.folder / PICTURE_FILE, self.data)
+            draw_picture(run, self.folder / PICTURE_FILE, self.data, resolution=_PICTURE_ROWS)
         except DependencyError as error:
             return f"no picture was drawn: {error}, then: rmatch plot {self.folder}"
         return None
@@ -208,9 +209,7 @@ def _differences(request: TrainRequest, config: RunConfig) -> list[str]:
 
 
 def _score(base: Uniform, validation: torch.Tensor) -> Any:
-    from rmatch.training.evaluation import held_out_nll
-
-    return held_out_nll(base, validation, DormandPrince(_SCORE_TOLERANCE, _SCORE_TOLERANCE))
+    return held_out_nll(base, validation, DormandPrince(SCORE_TOLERANCE, SCORE_TOLERANCE), most=SCORE_ROWS)
 
 
 def _make_folder(folder: Path) -> bool:

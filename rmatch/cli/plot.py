@@ -12,6 +12,7 @@ def plot(
     /,
     *,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    resolution: int = 96,
 ) -> int:
     """Draw the density of a trained flow with the data: a world map and a globe, or a square of angles.
 
@@ -23,6 +24,7 @@ def plot(
     Args:
         folder: The folder of a run.
         output: The .png, .pdf or .svg file to write; density.png in the folder by default.
+        resolution: Rows of the grid on which the density is evaluated; the time grows with its square.
     """
     from pathlib import Path
 
@@ -32,6 +34,6 @@ def plot(
 
     target = Path(folder) / PICTURE_FILE if output is None else Path(output)
     require_picture_name(target)
-    draw_picture(load_run(folder), target)
+    draw_picture(load_run(folder), target, resolution=resolution)
     print(f"wrote {target}")
     return 0

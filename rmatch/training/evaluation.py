@@ -87,9 +87,7 @@ def mean_and_error(values: Tensor) -> tuple[float, float]:
     return float(values.mean()), float(values.std() / math.sqrt(len(values)))
 
 
-def held_out_nll(
-    base: Distribution, points: Tensor, solver: Solver, *, most: int = 1000
-) -> Callable[[nn.Module], float]:
+def held_out_nll(base: Distribution, points: Tensor, solver: Solver, *, most: int) -> Callable[[nn.Module], float]:
     """A score for `fit`: the negative log-likelihood of held-out points under the flow of a field.
 
     Where the flow cannot be integrated, which happens early in a training, the score is infinite.

@@ -21,7 +21,7 @@ from rmatch.training.report import Listener, Report
 
 _REPORT_SECONDS = 0.5
 _SAVE_SECONDS = 30.0
-_SCORES = 20  # scores in one training when the caller does not say how often
+_SCORES = 10  # scores in one training when the caller does not say how often
 _VALIDATION_DRAWS = 8  # times and base points per held-out point, when the objective is the score
 
 Score = Callable[[nn.Module], float]
@@ -95,7 +95,7 @@ def fit(
         ema: Decay of the moving average per step; it starts smaller, so that the first weights are soon forgotten.
         validation: Held-out points; the score is then the objective's mean on them, always with the same random draws.
         score: Any other score of a field, lower is better; called without gradients. NaN and inf are never the best.
-        score_every: Steps between scores; by default there are 20, evenly over the training.
+        score_every: Steps between scores; by default there are 10, evenly over the training.
         device: Where to train; the field is moved there. By default it stays where it is.
         progress: Called with a `Report` about twice a second and after each score.
         checkpoint: A file to write after the first step, every 30 seconds and at the end.
