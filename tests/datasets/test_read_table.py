@@ -134,7 +134,7 @@ def test_text_with_other_separators_in_it(write: Any) -> None:
 def test_angles_without_a_header_after_text_columns(write: Any) -> None:
     angles = np.random.default_rng(1).uniform(-180, 180, (12, 7)).round(6)
     rows = [(f"{index}e{index}x", "G", *row) for index, row in enumerate(angles.tolist())]
-    path = write(lines(rows, "\t"), "rna.tsv")
+    path = write(lines(rows, "\t"), "angles.tsv")
     data = read_table(path, "torus")
     assert data.manifold == Torus(7)
     assert data.columns == tuple(f"column_{index}" for index in range(3, 10))
