@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rmatch"
 
 # From the top down. Rooms on one line are on the same level.
 LAYERS: list[tuple[str, ...]] = [
-    ("cli", "__main__"),
+    ("__main__",),
+    ("cli",),
     ("plotting", "training", "datasets", "interop", "verify"),
     ("objectives",),
     ("paths",),
