@@ -2,5 +2,6 @@
 
 from rmatch.distributions.base import Distribution
 from rmatch.distributions.uniform import Uniform
+from rmatch.distributions.wrapped_normal import WrappedNormal
 
-__all__ = ["Distribution", "Uniform"]
+__all__ = ["Distribution", "Uniform", "WrappedNormal"]

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
-from rmatch._numerics import possibly_any
 from rmatch._typing import Shape
 from rmatch.distributions.base import Distribution
 from rmatch.manifolds import Manifold, Sphere, Torus
@@ -92,7 +91,7 @@ def _sample_sphere(
 ) -> Tensor:
     size = (*shape, *manifold.point_shape)
     z = torch.randn(size, generator=generator, dtype=dtype, device=device)
-    while possibly_any(zero := (z == 0).all(-1, keepdim=True)) and bool(zero.any()):  # S¹ in float32: once in 1e15
+    while bool((zero := (z == 0).all(-1, keepdim=True)).any()):  # the zero vector, which has no direction: draw again
         z = torch.where(zero, torch.randn(size, generator=generator, dtype=dtype, device=device), z)
     return manifold.project(z)
 
