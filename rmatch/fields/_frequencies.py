@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rmatch.manifolds import Manifold, Torus
 
-_QUERIES = 2000
+_QUERIES, _REFERENCES = 512, 8192  # points whose neighbours are sought, and among which; spread over the table
 _FRACTION = 0.2  # finest wavelength scale in units of 1 / (median distance between neighbours)
 _RATIO = 6.0  # between one frequency and the next
 _HARMONICS = 1.5  # highest harmonic in units of the finest frequency
@@ -27,7 +27,8 @@ class FeatureChoice(NamedTuple):
 def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
     """Features from frequency 1 up to what the spacing of the data can carry.
 
-    The finest is `0.2 / s`, with s the median distance from a point to its nearest distinct neighbour: structure finer
+    The finest is `0.2 / s`, with s the median distance from a point to its nearest distinct neighbour (in a table
+    thinned to at most 8192 rows): structure finer
     than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 6
     apart.
 
@@ -50,17 +51,17 @@ def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
     """
     finest = max(1.0, _FRACTION / _spacing(manifold, x1))
     if isinstance(manifold, Torus) and manifold.dim > 2:
-        return FeatureChoice((), min(math.ceil(_HARMONICS * finest), _MOST_HARMONICS))
+        return FeatureChoice((), min(round(_HARMONICS * finest), _MOST_HARMONICS))
     steps = math.ceil(math.log(finest) / math.log(_RATIO))
     return FeatureChoice(tuple(finest ** (k / max(steps, 1)) for k in range(steps + 1)), 0)
 
 
 def _spacing(manifold: Manifold, x1: Tensor) -> float:
-    """The median distance from a point to its nearest distinct neighbour, over 2000 points; inf for a single site."""
-    stride = max(1, len(x1) // _QUERIES)
+    """The median distance from a point to its nearest distinct neighbour, of a thinned table; inf for a single site."""
+    references = x1[:: math.ceil(len(x1) / _REFERENCES) or 1]
     nearest: list[Tensor] = []
-    for query in x1[::stride].split(64):
-        d = manifold.dist(query.unsqueeze(1), x1.unsqueeze(0))
+    for query in references[:: math.ceil(len(references) / _QUERIES) or 1].split(16):
+        d = manifold.dist(query.unsqueeze(1), references.unsqueeze(0))
         nearest.append(torch.where(d > 1e-9, d, math.inf).amin(1))
     distances = torch.cat(nearest) if nearest else x1.new_full((1,), math.inf)
     return float(distances.median())
