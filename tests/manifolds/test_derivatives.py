@@ -1,4 +1,4 @@
-"""No first or second derivative is infinite or NaN anywhere: equal points, zero vectors, the cut locus, and near them."""
+"""No first or second derivative is infinite or NaN: equal points, zero vectors, the cut locus, and near them."""
 
 import math
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def flat(result: object) -> list[Tensor]:
 
 
 def assert_finite(f: Map, x: Tensor, y: Tensor) -> None:
-    """Every derivative at every row, under vmap; of the sum of the values, which no NaN or infinity can leave finite."""
+    """Every derivative at every row, under vmap; of the sum of the values, which a NaN or infinity spoils."""
     for name, derivative in ORDERS.items():
         for block in flat(vmap(derivative(lambda x, y: f(x, y).sum()))(x, y)):
             bad = (~block.isfinite()).flatten(1).any(1)

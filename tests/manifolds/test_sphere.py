@@ -153,7 +153,7 @@ def test_antipode_is_at_distance_pi_in_one_fixed_direction(n: int, dtype: torch.
 @every_sphere
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_log_next_to_the_antipode_is_about_pi_long(n: int, dtype: torch.dtype) -> None:
-    """Points a few roundings off -x, where the direction is all but undefined: length π, tangent, never NaN, never 0."""
+    """Points a few roundings off -x, where the direction is all but undefined: length π, tangent, not NaN, not 0."""
     M = Sphere(n)
     eps = torch.finfo(dtype).eps
     x = M.project(torch.randn(500, n + 1, dtype=dtype))
