@@ -25,28 +25,75 @@ from rmatch._errors import (
     TangentError,
     TrainingError,
 )
+from rmatch.distributions import Distribution, Uniform, WrappedNormal
+from rmatch.fields import FourierFeatures, TangentMLP, TimeFeatures, VectorField
 from rmatch.manifolds import EmbeddedManifold, Euclidean, Manifold, Quadrature, Sphere, Torus
+from rmatch.objectives import FlowMatching
+from rmatch.paths import (
+    ConditionalPath,
+    Cosine,
+    Coupling,
+    FlowPath,
+    GeodesicPath,
+    Independent,
+    Linear,
+    OptimalTransport,
+    PathSample,
+    Polynomial,
+    ProbabilityPath,
+    Schedule,
+)
+from rmatch.solvers import RK4, DormandPrince, Euler, Midpoint, Solution, Solver
+from rmatch.training import FitResult, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "RK4",
     "CheckpointError",
+    "ConditionalPath",
+    "Cosine",
+    "Coupling",
     "DataError",
     "DependencyError",
+    "Distribution",
+    "DormandPrince",
     "EmbeddedManifold",
     "Euclidean",
+    "Euler",
+    "FitResult",
+    "FlowMatching",
+    "FlowPath",
+    "FourierFeatures",
+    "GeodesicPath",
+    "Independent",
     "InputError",
+    "Linear",
     "Manifold",
+    "Midpoint",
+    "OptimalTransport",
     "OptionError",
     "OutputError",
+    "PathSample",
     "PointError",
+    "Polynomial",
+    "ProbabilityPath",
     "Quadrature",
     "RmatchError",
+    "Schedule",
     "ShapeError",
+    "Solution",
+    "Solver",
     "SolverError",
     "Sphere",
     "TangentError",
+    "TangentMLP",
+    "TimeFeatures",
     "Torus",
     "TrainingError",
+    "Uniform",
+    "VectorField",
+    "WrappedNormal",
     "datasets",
+    "fit",
 ]
