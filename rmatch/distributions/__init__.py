@@ -1,7 +1,8 @@
 """Distributions: laws on a manifold with densities in nats with respect to dV_g."""
 
 from rmatch.distributions.base import Distribution
+from rmatch.distributions.kernel_density import KernelDensity
 from rmatch.distributions.uniform import Uniform
 from rmatch.distributions.wrapped_normal import WrappedNormal
 
-__all__ = ["Distribution", "Uniform", "WrappedNormal"]
+__all__ = ["Distribution", "KernelDensity", "Uniform", "WrappedNormal"]

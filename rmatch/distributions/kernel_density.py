@@ -1,0 +1,197 @@
+"""Kernel density estimates: the density that needs no training, as a mark to beat."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+
+import torch
+from torch import Tensor
+
+from rmatch._errors import DataError, OptionError, ShapeError
+from rmatch._typing import Shape
+from rmatch.distributions._bandwidth import best_bandwidth, squared_distances
+from rmatch.distributions._von_mises_fisher import log_normaliser, sample_angle
+from rmatch.distributions.base import Distribution
+from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
+
+__all__ = ["KernelDensity"]
+
+_BLOCK = 1 << 18  # pairs of a query and a point that are worked on together: they fit in the cache
+
+
+class KernelDensity(Distribution):
+    """The mean of kernels around given points, `p(x) = Σ_i K_h(x, m_i) / N`.
+
+    With the features f of the manifold (the unit vector itself, cosine and sine of each angle) every kernel is
+    `exp(-|f(x) - f(m)|² / 2h²)` over its integral: a von Mises–Fisher law of concentration κ = 1/h² on `Sphere(n)`, a
+    product of von Mises laws on `Torus(d)`, a normal law on `Euclidean(n)`. For small h it is a normal law of standard
+    deviation h on all of them.
+
+    Args:
+        manifold: `Sphere`, `Torus` or `Euclidean`.
+        points: The points `(N, *point_shape)`.
+        bandwidth: The width h, in the units of `dist`.
+
+    Raises:
+        OptionError: No kernel is known on the manifold, or the bandwidth is not a positive number.
+        PointError: The points do not lie on the manifold.
+        DataError: There are no points.
+
+    References:
+        Hall, Watson and Cabrera, "Kernel density estimation with spherical data", Biometrika 74 (1987).
+
+    Example:
+        >>> import torch, rmatch as rm
+        >>> from rmatch.distributions import KernelDensity
+        >>> p = KernelDensity(rm.Torus(1), torch.tensor([[0.0], [3.0]], dtype=torch.float64), bandwidth=0.5)
+        >>> p.log_prob(torch.tensor([6.0], dtype=torch.float64))
+        tensor(-1.0696, dtype=torch.float64)
+    """
+
+    def __init__(self, manifold: Manifold, points: Tensor, bandwidth: float) -> None:
+        _require_kernel(manifold)
+        _require_table(manifold, points, "points")
+        if not (bandwidth > 0 and math.isfinite(bandwidth)):
+            raise OptionError(f"the bandwidth of a kernel is a positive number, got {bandwidth}")
+        self.manifold = manifold
+        self.points = points
+        self.bandwidth = float(bandwidth)
+
+    @classmethod
+    def fit(cls, manifold: Manifold, points: Tensor, validation: Tensor) -> KernelDensity:
+        """The estimate from `points` with the bandwidth under which held-out points are most likely.
+
+        A logarithmic grid from 1e-3 to 3 (times the spread of the points on Euclidean space) finds the neighbourhood,
+        and a bounded search ends in it. The estimate itself keeps all points. For the choice of the bandwidth, at most
+        100,000 of them and so many of the validation points are used that there are 20 million pairs (but between 200
+        and 2000 validation points), both drawn with a fixed seed: seconds of work for any table.
+
+        Args:
+            manifold: `Sphere`, `Torus` or `Euclidean`.
+            points: The points `(N, *point_shape)` of the estimate.
+            validation: Other points `(K, *point_shape)` of the same law.
+
+        Raises:
+            OptionError: No kernel is known on the manifold.
+            PointError: The points do not lie on the manifold.
+            DataError: There are no points, or none to choose the bandwidth by.
+
+        Example:
+            >>> import torch, rmatch as rm
+            >>> from rmatch.distributions import KernelDensity
+            >>> x = rm.WrappedNormal(rm.Torus(1), torch.ones(1), 0.5).sample(
+            ...     (2000,), generator=torch.Generator().manual_seed(0)
+            ... )
+            >>> 0.02 < KernelDensity.fit(rm.Torus(1), x[:1000], x[1000:]).bandwidth < 0.5
+            True
+        """
+        _require_kernel(manifold)
+        _require_table(manifold, points, "points")
+        _require_table(manifold, validation, "validation points")
+        centres, queries = manifold.features(points), manifold.features(validation)
+        unit = _spread(centres) if isinstance(manifold, Euclidean) else 1.0
+        return cls(manifold, points, best_bandwidth(centres, queries, lambda h: _log_normaliser(manifold, h), unit))
+
+    def sample(
+        self,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Independent points, `(*shape, *point_shape)`, by default of the type of `points`."""
+        dtype = self.points.dtype if dtype is None else dtype
+        device = self.points.device if device is None else device
+        shape = tuple(shape)
+        chosen = torch.randint(len(self.points), shape, generator=generator, device=device)
+        centres = self.manifold.project(self.points.to(device, dtype)[chosen])
+        return _around(self.manifold, centres, self.bandwidth, generator)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`; the work is `len(points)` for each."""
+        features = self.manifold.features(x)
+        centres = self.manifold.features(self.points.to(x.device, x.dtype))
+        batch = features.shape[:-1]
+        rows = max(1, _BLOCK // len(centres))
+        sums = [
+            (squared_distances(part, centres) * (-0.5 / self.bandwidth**2)).logsumexp(-1)
+            for part in features.reshape(-1, features.shape[-1]).split(rows)
+        ]
+        return torch.cat(sums).reshape(batch) + (
+            _log_normaliser(self.manifold, self.bandwidth) - math.log(len(centres))
+        )
+
+    def __repr__(self) -> str:
+        """The constructor call, with the number of points in place of the points."""
+        return f"KernelDensity({self.manifold!r}, <{len(self.points)} points>, bandwidth={self.bandwidth:.6g})"
+
+
+def _require_kernel(manifold: Manifold) -> None:
+    if not isinstance(manifold, Sphere | Torus | Euclidean):
+        raise OptionError(f"no kernel is known on {manifold!r}; use Sphere, Torus or Euclidean")
+
+
+def _require_table(manifold: Manifold, points: Tensor, what: str) -> None:
+    manifold.require_point(points, tolerance=1e-3)
+    if points.dim() != 1 + len(manifold.point_shape):
+        wanted = ", ".join(("N", *map(str, manifold.point_shape)))
+        raise ShapeError(f"the {what} of a kernel density estimate have shape ({wanted}), got {tuple(points.shape)}")
+    if not len(points):
+        raise DataError(f"a kernel density estimate needs at least one of the {what}, got none")
+
+
+def _spread(x: Tensor) -> float:
+    """The root mean square distance to the mean, per coordinate; 1 where all points agree."""
+    return float((x - x.mean(0)).square().mean().sqrt()) or 1.0
+
+
+@singledispatch
+def _log_normaliser(manifold: Manifold, bandwidth: float) -> float:
+    """The logarithm of one over the integral of `exp(-|f(x) - f(m)|² / 2 bandwidth²)`."""
+    raise NotImplementedError
+
+
+@_log_normaliser.register
+def _log_normaliser_sphere(manifold: Sphere, bandwidth: float) -> float:
+    return log_normaliser(manifold.dim, bandwidth**-2)
+
+
+@_log_normaliser.register
+def _log_normaliser_torus(manifold: Torus, bandwidth: float) -> float:
+    return manifold.dim * log_normaliser(1, bandwidth**-2)
+
+
+@_log_normaliser.register
+def _log_normaliser_euclidean(manifold: Euclidean, bandwidth: float) -> float:
+    return -manifold.dim * (math.log(bandwidth) + 0.5 * math.log(2 * math.pi))
+
+
+@singledispatch
+def _around(manifold: Manifold, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
+    """One sample of the kernel around each centre."""
+    raise NotImplementedError
+
+
+@_around.register
+def _around_sphere(manifold: Sphere, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
+    shape = tuple(centres.shape[:-1])
+    angle = sample_angle(manifold.dim, bandwidth**-2, shape, generator, centres.dtype, centres.device)
+    v = manifold.random_tangent(centres, generator=generator)
+    direction = v / torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+    return manifold.project(manifold.exp(centres, angle.unsqueeze(-1) * direction))
+
+
+@_around.register
+def _around_torus(manifold: Torus, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
+    angle = sample_angle(1, bandwidth**-2, tuple(centres.shape), generator, centres.dtype, centres.device)
+    side = torch.rand(centres.shape, generator=generator, dtype=centres.dtype, device=centres.device) < 0.5
+    return manifold.exp(centres, torch.where(side, -angle, angle))
+
+
+@_around.register
+def _around_euclidean(
+    manifold: Euclidean, centres: Tensor, bandwidth: float, generator: torch.Generator | None
+) -> Tensor:
+    return manifold.exp(centres, bandwidth * manifold.random_tangent(centres, generator=generator))
