@@ -30,9 +30,10 @@ def best_bandwidth(centres: Tensor, queries: Tensor, log_normaliser: Callable[[f
 
     centres = _draw(centres, _MOST_POINTS)
     queries = _draw(queries, min(_MOST_QUERIES, max(_FEWEST_QUERIES, _PAIRS // len(centres))))
+    columns = centres.double().T.contiguous()
     blocks: list[tuple[Tensor, Tensor]] = []
     for part in queries.double().split(max(1, _BLOCK // len(centres))):
-        squares = squared_distances(part, centres.double())
+        squares = squared_distances(part, columns)
         nearest = squares.amin(-1)
         blocks.append((nearest, (squares - nearest.unsqueeze(-1)).float()))
 
@@ -50,11 +51,12 @@ def best_bandwidth(centres: Tensor, queries: Tensor, log_normaliser: Callable[[f
     return math.exp(float(found.x) if float(found.fun) < losses[best] else grid[best])
 
 
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """`|x_i - y_j|²` for rows of two tables, `(N, k), (M, k) -> (N, M)`, from differences: exact for close rows."""
-    total = x.new_zeros((len(x), len(y)))
-    for a, b in zip(x.unbind(-1), y.unbind(-1), strict=True):
-        total = total + (a.unsqueeze(-1) - b).square()
+def squared_distances(x: Tensor, columns: Tensor) -> Tensor:
+    """`|x_i - y_j|²` from differences, exact for close rows: `(N, k), (k, M) -> (N, M)`, with y given by columns."""
+    total = x.new_zeros(())
+    for a, b in zip(x.split(1, -1), columns.unbind(0), strict=True):
+        gap = a - b
+        total = torch.addcmul(total, gap, gap)
     return total
 
 

