@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except UnusedCliTokensError as error:
         return _fail(
-            f"unexpected argument {' '.join(map(repr, error.unused_tokens))}. See: rmatch {_command(tokens)}--help"
+            f"unexpected argument {' '.join(map(repr, error.unused_tokens or ()))}. See: rmatch {_command(tokens)}--help"
         )
     except CycloptsError as error:
         return _fail(f"{error} See: rmatch {_command(tokens)}--help")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from rmatch._errors import DataError, OptionError
@@ -12,12 +13,15 @@ from rmatch.manifolds import Manifold, Sphere, Torus
 
 def manifold_name(manifold: Manifold) -> str:
     """What `--manifold` calls it."""
-    return {Sphere: "sphere", Torus: "torus"}.get(type(manifold), repr(manifold))
+    if isinstance(manifold, Sphere):
+        return "sphere"
+    return "torus" if isinstance(manifold, Torus) else repr(manifold)
 
 
 def is_built_in(name: str) -> bool:
-    """Whether a data set of this name is built in."""
-    return any(info.name == name for info in available())
+    """Whether a data set of this name is built in; what has a suffix or a folder in it is a file."""
+    path = Path(name)
+    return not path.suffix and path.name == name and name in _built_in_names()
 
 
 def read_points(
@@ -45,7 +49,7 @@ def read_points(
         return _built_in(data, manifold, columns, unit)
     path = Path(data)
     if not path.exists() and not path.suffix and len(path.parts) == 1:
-        names = ", ".join(info.name for info in available())
+        names = ", ".join(_built_in_names())
         raise DataError(f"no such file: {data}, and no built-in data set of that name; built in are: {names}")
     if manifold is None:
         if not path.exists():
@@ -55,6 +59,11 @@ def read_points(
             "or --manifold torus (angles)"
         )
     return read_table(path, manifold, columns=columns, unit=unit, minimum_rows=minimum_rows)
+
+
+@cache
+def _built_in_names() -> tuple[str, ...]:
+    return tuple(info.name for info in available())
 
 
 def _built_in(name: str, manifold: Manifold | str | None, columns: Sequence[str] | None, unit: str | None) -> Dataset:

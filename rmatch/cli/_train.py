@@ -116,7 +116,9 @@ class _Job:
         evaluation = evaluate_run(run, self.data.points[self.parts.test])
         baselines = score_baselines(self.config.manifold, self.data.points, self.parts)
         metrics = self.metrics or MetricsLog(self.folder / METRICS_FILE, after=result.steps)
-        metrics.append("test", {"step": result.best_step} | asdict(evaluation) | _named(baselines))
+        metrics.append(
+            "test", {"step": result.steps, "best_step": result.best_step} | asdict(evaluation) | _named(baselines)
+        )
         write_table(
             self.folder / SAMPLES_FILE, self.config.coordinates, draw(run, _SAMPLES, seed=self.config.options.seed)
         )
@@ -225,7 +227,7 @@ def _make_folder(folder: Path) -> bool:
 
 def _require_device(name: str) -> None:
     try:
-        torch.zeros(1, device=name)
+        torch.Generator(torch.zeros(1, device=name).device)
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise OptionError(

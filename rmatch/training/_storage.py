@@ -89,6 +89,6 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
     return f"{value:08x}"
 
 
-def _bytes(tensor: Tensor) -> memoryview:
+def _bytes(tensor: Tensor) -> bytes:
     flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return memoryview(flat.numpy())
+    return flat.numpy().tobytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -135,7 +135,7 @@ class Trainer:
         return all(bool(p.isfinite().all()) for p in self.parameters)
 
     @contextmanager
-    def averaged(self) -> Iterator[nn.Module]:
+    def averaged(self) -> Generator[nn.Module]:
         """The field with its averaged weights, in evaluation mode, for as long as the block lasts."""
         kept, training = [p.detach().clone() for p in self.parameters], self.field.training
         self._set_weights(self.average)

@@ -73,8 +73,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _step(line: str) -> float:
-    """The step of a line, or infinity: a line that was cut short, or that is about the end."""
+    """The step of a line, or infinity: for a line that was cut short, or that tells of an end that is not one."""
     try:
-        return float(json.loads(line).get("step", math.inf))
-    except ValueError:
+        values = json.loads(line)
+        return math.inf if values["kind"] == "test" else float(values["step"])
+    except (ValueError, KeyError, TypeError):
         return math.inf
