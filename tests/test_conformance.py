@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import rmatch as rm
+from rmatch import fields
 
 MANIFOLDS: list[rm.Manifold] = [
     rm.Euclidean(1),
@@ -32,11 +33,18 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.WrappedNormal(rm.Sphere(2), torch.tensor([0.0, 0.6, 0.8]), 0.5),
     rm.WrappedNormal(rm.Torus(2), torch.tensor([0.1, 6.2]), 0.7),
     rm.WrappedNormal(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 2.0),
+    rm.KernelDensity(rm.Sphere(2), torch.eye(3), 0.4),
+    rm.KernelDensity(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), 0.4),
 ]
 FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Sphere(2), width=16, depth=2),
     rm.TangentMLP(rm.Torus(2), width=16, depth=2),
     rm.TangentMLP(rm.Euclidean(3), width=16, depth=2),
+]
+FEATURES: list[torch.nn.Module] = [
+    fields.FourierFeatures(3, (1.0, 4.0), count=4, generator=torch.Generator().manual_seed(0)),
+    fields.Harmonics(3, count=2),
+    fields.TimeFeatures(),
 ]
 SOLVERS: list[rm.Solver] = [rm.Euler(8), rm.Midpoint(8), rm.RK4(8), rm.DormandPrince()]
 SCHEDULES: list[rm.Schedule] = [rm.Linear(), rm.Cosine(), rm.Polynomial(2.0)]
@@ -54,7 +62,7 @@ KINDS: dict[type, list[object]] = {
     rm.Schedule: [*SCHEDULES],
     rm.ConditionalPath: [*PATHS],
     rm.Coupling: [*COUPLINGS],
-    torch.nn.Module: [*FIELDS],
+    torch.nn.Module: [*FIELDS, *FEATURES],
 }
 
 BATCHES = [(), (0,), (5,), (2, 3)]
@@ -94,8 +102,12 @@ def test_every_public_class_of_the_kind_is_in_the_list(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_public_class_of_the_kind_is_exported(kind: type) -> None:
-    missing = [cls.__qualname__ for cls in members(kind) if getattr(rm, cls.__name__, None) is not cls]
-    assert not missing, f"export {missing} from rmatch/__init__.py"
+    """From its room, and from the top; the parts of a network only from their room."""
+    for cls in members(kind):
+        room = importlib.import_module(".".join(cls.__module__.split(".")[:2]))
+        assert cls.__name__ in room.__all__, f"export {cls.__name__} from {room.__name__}"
+        if kind is not torch.nn.Module:
+            assert getattr(rm, cls.__name__, None) is cls, f"export {cls.__name__} from rmatch"
 
 
 @pytest.mark.parametrize("name", rm.__all__)
@@ -262,6 +274,21 @@ def test_field_state_can_be_saved_and_loaded(field: torch.nn.Module) -> None:
     assert isinstance(field.manifold, rm.Manifold)
     t, x = torch.tensor(0.5), points(field.manifold, (4,), torch.float32)
     assert torch.equal(other(t, x), field(t, x))
+
+
+@pytest.mark.parametrize("features", FEATURES, ids=lambda features: type(features).__name__)
+@every_batch
+@every_dtype
+def test_features_are_finite_and_as_many_as_they_say(
+    features: torch.nn.Module, batch: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    shape = batch if isinstance(features, fields.TimeFeatures) else (*batch, 3)
+    z = torch.linspace(0, 1, math.prod(shape), dtype=dtype).reshape(shape).requires_grad_()
+    value = copy.deepcopy(features).to(dtype)(z)
+    assert tuple(value.shape) == (*batch, features.size)
+    assert value.dtype == dtype
+    (gradient,) = torch.autograd.grad(value.sum(), z)
+    assert bool(torch.isfinite(gradient).all())
 
 
 # ------------------------------------------------------------------------------------------------ solvers
