@@ -34,6 +34,8 @@ def state():
 import logging, torch.distributions
 before, modules = state(), set(sys.modules)
 import rmatch
+for name in rmatch.__all__:  # each is imported when it is first used
+    getattr(rmatch, name)
 after = state()
 added = {name for name in sys.modules if name not in modules}
 print(json.dumps({"changed": [key for key in before if before[key] != after[key]], "added": sorted(added)}))
@@ -65,3 +67,20 @@ def test_import_brings_in_no_part_of_torch_that_is_slow_to_load(probe: dict[str,
 
 def test_import_changes_no_global_state(probe: dict[str, list[str]]) -> None:
     assert probe["changed"] == []
+
+
+def test_import_alone_does_not_even_load_torch() -> None:
+    """So `rmatch --help` is there at once."""
+    code = "import sys, rmatch.cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
+def test_every_public_name_is_there_and_an_unknown_one_is_not() -> None:
+    import rmatch
+
+    public = {name: getattr(rmatch, name) for name in rmatch.__all__}
+    assert set(public) <= set(dir(rmatch))
+    assert set(public) - {"datasets", "plotting"} == set(rmatch._HOME)
+    with pytest.raises(AttributeError, match="Spere"):
+        rmatch.Spere  # noqa: B018

@@ -11,9 +11,9 @@ from torch import Tensor
 from rmatch.manifolds import Manifold, Torus
 
 _QUERIES, _REFERENCES = 512, 8192  # points whose neighbours are sought, and among which; spread over the table
-_FRACTION = 0.2  # finest wavelength scale in units of 1 / (median distance between neighbours)
-_RATIO = 6.0  # between one frequency and the next
-_HARMONICS = 1.5  # highest harmonic in units of the finest frequency
+_FRACTION = 0.12  # finest wavelength scale in units of 1 / (median distance between neighbours)
+_RATIO = 8.0  # between one frequency and the next
+_HARMONICS = 2.5  # highest harmonic in units of the finest frequency
 _MOST_HARMONICS = 16
 
 
@@ -27,13 +27,13 @@ class FeatureChoice(NamedTuple):
 def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
     """Features from frequency 1 up to what the spacing of the data can carry.
 
-    The finest is `0.2 / s`, with s the median distance from a point to its nearest distinct neighbour (in a table
+    The finest is `0.12 / s`, with s the median distance from a point to its nearest distinct neighbour (in a table
     thinned to at most 8192 rows): structure finer
-    than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 6
+    than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 8
     apart.
 
     On a torus of more than two angles random waves across all of them would only tell single points apart: there the
-    harmonics of each angle up to 1.5 times the finest frequency take their place.
+    harmonics of each angle up to 2.5 times the finest frequency take their place.
 
     Args:
         manifold: Supplies the distance.
@@ -47,7 +47,7 @@ def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
         >>> from rmatch.fields import choose_features
         >>> grid = torch.arange(0.0, 6.28, 0.01).reshape(-1, 1)
         >>> [round(f, 1) for f in choose_features(rm.Torus(1), grid).frequencies]
-        [1.0, 4.5, 20.0]
+        [1.0, 3.5, 12.0]
     """
     finest = max(1.0, _FRACTION / _spacing(manifold, x1))
     if isinstance(manifold, Torus) and manifold.dim > 2:

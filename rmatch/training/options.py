@@ -44,10 +44,10 @@ class RunOptions:
         512
     """
 
-    steps: int | None = 3000
+    steps: int | None = 6000
     budget: float | None = None
     batch_size: int = 512
-    lr: float = 1e-3
+    lr: float = 2e-3
     width: int = 256
     depth: int = 4
     seed: int = 0

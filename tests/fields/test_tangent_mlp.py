@@ -97,8 +97,8 @@ def test_frequencies_reach_further_for_denser_data() -> None:
     circle = Torus(1)
     coarse = torch.arange(0, 6.0, 0.1, dtype=torch.float64).unsqueeze(-1)
     fine = torch.arange(0, 6.0, 0.001, dtype=torch.float64).unsqueeze(-1)
-    assert choose_features(circle, coarse).frequencies[-1] == pytest.approx(0.2 / 0.1)
-    assert choose_features(circle, fine).frequencies[-1] == pytest.approx(0.2 / 0.001)
+    assert choose_features(circle, coarse).frequencies[-1] == pytest.approx(0.12 / 0.1)
+    assert choose_features(circle, fine).frequencies[-1] == pytest.approx(0.12 / 0.001)
     assert choose_features(circle, fine).frequencies[0] == 1.0
 
 
@@ -113,9 +113,9 @@ def test_a_single_site_gives_one_frequency() -> None:
 
 
 def test_many_angles_are_seen_by_their_harmonics() -> None:
-    """On the diagonal of T³, neighbours 0.1 √3 apart: 1.5 * 0.2 / 0.173 = 1.7, so two harmonics."""
-    diagonal = torch.arange(0, 6.0, 0.1, dtype=torch.float64).unsqueeze(-1).expand(-1, 3)
-    assert choose_features(Torus(3), diagonal) == ((), 2)
+    """On the diagonal of T³, neighbours 0.05 √3 apart: 2.5 * 0.12 / 0.0866 = 3.5, so three harmonics."""
+    diagonal = torch.arange(0, 6.0, 0.05, dtype=torch.float64).unsqueeze(-1).expand(-1, 3)
+    assert choose_features(Torus(3), diagonal) == ((), 3)
     field = TangentMLP.for_data(Torus(3), diagonal, width=8, depth=1)
     assert field.space is None
     assert field.angles is not None
