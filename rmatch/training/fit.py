@@ -22,6 +22,7 @@ from rmatch.training.report import Listener, Report
 _REPORT_SECONDS = 0.5
 _SAVE_SECONDS = 30.0
 _SCORES = 10  # scores in one training when the caller does not say how often
+_SCORE_SHARE = 0.2  # of a budget goes into scores at most, the last one aside
 _VALIDATION_DRAWS = 8  # times and base points per held-out point, when the objective is the score
 
 Score = Callable[[nn.Module], float]
@@ -157,7 +158,8 @@ class _Loop:
         options = trainer.options
         self.horizon = Horizon(options.steps, options.budget)
         self.begin = time.perf_counter() - trainer.elapsed
-        self.saved = self.reported = time.perf_counter()
+        self.started = self.saved = self.reported = time.perf_counter()
+        self.spent = 0.0  # seconds of scores, all in all
         self.paused = 0.0  # seconds of scores and checkpoints since the last report
         self.reported_step = trainer.step_count
         self.loss = self.rate = math.nan
@@ -208,6 +210,9 @@ class _Loop:
             return True
         if every is not None:
             return self.trainer.step_count % every == 0
+        running = time.perf_counter() - self.started
+        if self.horizon.budget is not None and self.spent > _SCORE_SHARE * running:
+            return False  # the clock decides anyway when a budget ends, so it may also decide what it is spent on
         return int(progress * _SCORES) > int(before * _SCORES)
 
     def _take_score(self, score: Score) -> None:
@@ -216,8 +221,10 @@ class _Loop:
             value = float(score(field))
         trainer.offer(value)
         trainer.elapsed = time.perf_counter() - self.begin
-        self.horizon.reserve = min(time.perf_counter() - start, 0.2 * (self.horizon.budget or 0.0))
-        self.paused += time.perf_counter() - start
+        duration = time.perf_counter() - start
+        self.horizon.reserve = min(duration, _SCORE_SHARE * (self.horizon.budget or 0.0))
+        self.spent += duration
+        self.paused += duration
         self._report(value)
 
     def _save(self) -> None:

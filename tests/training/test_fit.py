@@ -159,6 +159,18 @@ def test_the_time_of_scores_counts_in_a_budget(small_fit: Any) -> None:
     assert time.perf_counter() - start < 2.0
 
 
+def test_scores_that_are_slow_take_a_fifth_of_a_budget(small_fit: Any) -> None:
+    taken: list[float] = []
+
+    def score(field: Any) -> float:
+        taken.append(time.perf_counter())
+        time.sleep(0.15)
+        return 0.0
+
+    small_fit(budget=1.5, score=score)
+    assert 2 <= len(taken) <= 4  # one at a tenth, one when the fifth allows it, the last
+
+
 def test_reports_tell_where_it_is(small_fit: Any) -> None:
     reports: list[Report] = []
     small_fit(quadratic(), progress=reports.append)
