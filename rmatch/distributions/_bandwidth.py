@@ -12,8 +12,8 @@ _MOST_POINTS = 100_000
 _FEWEST_QUERIES, _MOST_QUERIES = 200, 2000
 _PAIRS = 20_000_000
 _BLOCK = 1 << 18  # pairs that are worked on together: they fit in the cache
-_NARROWEST, _WIDEST, _GRID = 1e-3, 3.0, 17
-_PRECISION = 5e-3  # of the logarithm of the bandwidth; the likelihood is flat at its maximum
+_NARROWEST, _WIDEST, _GRID = 1e-3, 3.0, 9
+_PRECISION = 1e-2  # of the logarithm of the bandwidth; the likelihood is flat at its maximum
 
 
 @torch.no_grad()

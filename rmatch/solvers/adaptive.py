@@ -19,6 +19,7 @@ _SAFETY, _SMALLEST_FACTOR, _LARGEST_FACTOR = 0.9, 0.2, 10.0
 _BETA = 0.04  # weight of the previous error in the PI controller
 _FLOOR = 1e-4  # smallest previous error that it looks at
 _NOT_FINITE_FACTOR = 0.1  # a step into a region where the field is not finite is tried again with this much of it
+_CLOSE_ENOUGH = 1e-5  # of the interval: so close to where the field stops to be finite, the search for it ends
 _TABLEAU = DORMAND_PRINCE
 _SMALLEST_STEP = 4.0  # in roundings of the time
 
@@ -88,7 +89,7 @@ class DormandPrince(Solver):
             else:
                 h, retried = abs(signed) * _shrinkage(error), True
                 rejected += 1
-                if h < smallest:
+                if h < (smallest if math.isfinite(error) else _CLOSE_ENOUGH * abs(t1 - t0)):
                     raise SolverError(self._too_small(system, t, h, error, step))
         return Integration(state, accepted, rejected)
 
