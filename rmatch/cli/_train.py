@@ -42,7 +42,7 @@ from rmatch.training.run import (
 )
 
 _SAMPLES = 1000
-_PICTURE_ROWS = 72  # a quick one; rmatch plot draws a finer one
+_PICTURE_ROWS = 64  # a quick one; rmatch plot draws a finer one
 
 
 def run_training(request: TrainRequest) -> int:
