@@ -54,8 +54,9 @@ def norm(v: Tensor) -> Tensor:
 
 
 def sqrt(s: Tensor) -> Tensor:
-    """Square root of `s >= 0` whose derivatives of every order are 0, and not infinite, at s = 0.
+    """Square root of `s >= 0` whose derivatives of every order are finite at s = 0: those of sqrt(1 + s) - 1.
 
+    Hence √|v|² has the gradient 0 at v = 0, the subgradient of least length.
     Zero is every s below the smallest normal number (1e-38 in float32): there 1/s, which second derivatives pass
     through, overflows.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from rmatch.manifolds.base import Manifold
@@ -16,8 +17,9 @@ class EmbeddedManifold(Manifold):
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """The Euclidean inner product of the two arrays, shape `(*batch)`."""
-        del x
-        return (u * v).flatten(-len(self.point_shape)).sum(-1)
+        product = (u * v).flatten(-len(self.point_shape)).sum(-1)
+        batch = self._batch(x)
+        return product if product.shape == batch else product.expand(torch.broadcast_shapes(product.shape, batch))
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The tangent part of the ambient covector."""

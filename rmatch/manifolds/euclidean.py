@@ -17,9 +17,8 @@ class FlatManifold(EmbeddedManifold):
     """A manifold with the Euclidean metric in its coordinates: transporting or projecting a vector changes nothing."""
 
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
-        """`v` itself: every array is tangent."""
-        del x
-        return v
+        """`v` itself, with the batch of the points: every array is tangent."""
+        return v if v.shape == x.shape else v.expand(torch.broadcast_shapes(x.shape, v.shape))
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """`v` itself, with the batch of the points."""

@@ -126,8 +126,8 @@ class Sphere(EmbeddedManifold):
 
     def log_det_exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`(n - 1) log |sin r / r|` with r = |v|: Jacobi fields across the geodesic shrink as sin r."""
-        del x
-        return (self.dim - 1) * cos_and_sinc(dot(v, v))[1].abs().log().squeeze(-1)
+        batch = torch.broadcast_shapes(x.shape, v.shape)[:-1]
+        return ((self.dim - 1) * cos_and_sinc(dot(v, v))[1].abs().log().squeeze(-1)).expand(batch)
 
     def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:
         """Where |v| < π."""

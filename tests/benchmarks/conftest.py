@@ -1,11 +1,10 @@
 """One thread, and a table at the end: per task the median of each library and how many times ours it is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-
-OURS = "rmatch"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -14,27 +13,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     session = getattr(config, "_benchmarksession", None)
-    measured = [bench for bench in getattr(session, "benchmarks", []) if bench.extra_info.get("who") and bench.stats.data]
-    tasks: dict[str, dict[str, float]] = {}
+    tasks: dict[str, list[str]] = {}
     targets: dict[str, str] = {}
-    units: dict[tuple[str, str], str] = {}
-    for bench in measured:
-        tasks.setdefault(bench.group, {})[bench.extra_info["who"]] = bench.stats.median
-        units[bench.group, bench.extra_info["who"]] = bench.extra_info.get("unit", "")
-        targets[bench.group] = bench.extra_info.get("target") or targets.get(bench.group, "")
-    if not tasks:
-        return
-    terminalreporter.section("medians in µs, and in brackets how many times rmatch's")
-    for task, medians in tasks.items():
-        ours = medians.get(OURS)
-        cells = [
-            f"{who} {1e6 * median:,.0f} {units[task, who]}" + (f"({median / ours:.2f}x)" if ours and who != OURS else "")
-            for who, median in sorted(medians.items(), key=lambda item: item[0] != OURS)
-        ]
-        terminalreporter.write_line(f"{task:<44} {' | '.join(cells)}   {targets[task]}")
+    for bench in getattr(session, "benchmarks", []):
+        info = bench.extra_info
+        if "who" not in info or not bench.stats.data:
+            continue
+        ratio = f" = {info['ratio']:.2f}x" if "ratio" in info else ""
+        tasks.setdefault(bench.group, []).append(f"{info['who']} {1e6 * bench.stats.median:,.0f}{ratio}")
+        targets[bench.group] = info["target"]
+    if tasks:
+        terminalreporter.section("medians in µs; x: times what it was timed in turn with")
+        for task, cells in tasks.items():
+            terminalreporter.write_line(f"{task:<44} {' | '.join(cells)}   {targets[task]}".rstrip())

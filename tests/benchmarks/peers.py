@@ -38,7 +38,7 @@ def torus_primitives(who: str) -> dict[str, Primitive]:
     if who == "rmatch":
         return {"exp": rm.Torus(2).exp, "log": rm.Torus(2).log, "dist": rm.Torus(2).dist}
     torus = peer("flow_matching.utils.manifolds").FlatTorus()
-    return {"exp": torus.expmap, "log": torus.logmap, "dist": torus.dist}
+    return {"exp": torus.expmap, "log": torus.logmap}
 
 
 def peer(module: str) -> object:

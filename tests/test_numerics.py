@@ -1,0 +1,142 @@
+"""The numerical pieces at, and on both sides of, the places where their textbook forms break."""
+
+import math
+
+import mpmath as mp
+import pytest
+import torch
+from torch import Tensor
+from torch.func import grad, vmap
+
+from rmatch import _numerics
+
+mp.mp.dps = 60
+EDGE = 1e-4  # where cos_and_sinc changes from series to quotient
+every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+
+
+def squares(dtype: torch.dtype) -> Tensor:
+    """0, tiny, both sides of the edge between series and quotient, ordinary, past a half-turn."""
+    edge = torch.tensor(EDGE, dtype=dtype)
+    sides = [torch.nextafter(edge, torch.zeros_like(edge)), edge, torch.nextafter(edge, torch.ones_like(edge))]
+    rest = [0.0, 1e-30, 1e-12, 1e-6, 3e-5, 2e-4, 1e-2, 0.5, 2.0, 9.0, 20.0]
+    return torch.cat([torch.stack(sides), torch.tensor(rest, dtype=dtype)])
+
+
+def cosine(s: mp.mpf) -> mp.mpf:
+    return mp.cos(mp.sqrt(s))
+
+
+def sinc(s: mp.mpf) -> mp.mpf:
+    return mp.sinc(mp.sqrt(s))
+
+
+def series(f: str, order: int, s: mp.mpf) -> mp.mpf:
+    """The derivative of cos √s or sin √s / √s from its power series, which converges everywhere."""
+    shift = 0 if f == "cos" else 1
+    return mp.nsum(
+        lambda k: (-1) ** int(k) * mp.ff(k, order) * s ** (k - order) / mp.factorial(2 * k + shift), [order, order + 60]
+    )
+
+
+@every_dtype
+def test_cos_and_sinc_are_accurate_on_both_sides_of_the_edge(dtype: torch.dtype) -> None:
+    eps = torch.finfo(dtype).eps
+    s = squares(dtype)
+    for together in (True, False):  # a batch with a small entry takes another branch than an entry alone
+        pairs = [_numerics.cos_and_sinc(s)] if together else [_numerics.cos_and_sinc(one) for one in s]
+        values = [torch.stack([p[i] for p in pairs]).reshape(-1) for i in (0, 1)]
+        for value, f in zip(values, (cosine, sinc), strict=True):
+            for got, at in zip(value.tolist(), s.tolist(), strict=True):
+                # |r sin r| roundings of r on top of one of the result
+                assert abs(got - f(mp.mpf(at))) <= (2 + math.sqrt(at)) * eps
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["cos", "sinc"])
+@pytest.mark.parametrize(("order", "bound"), [(1, 1e-12), (2, 1e-8)])
+def test_derivatives_of_cos_and_sinc_are_right_to_second_order(index: int, order: int, bound: float) -> None:
+    """Just above the edge the quotient loses a factor 1/s per derivative: eps/s is 2e-12, eps/s² 2e-8."""
+
+    def f(s: Tensor) -> Tensor:
+        return _numerics.cos_and_sinc(s)[index]
+
+    derivative = grad(f) if order == 1 else grad(grad(f))
+    s = squares(torch.float64)
+    for value in (vmap(derivative)(s), torch.stack([derivative(one) for one in s])):
+        for got, at in zip(value.tolist(), s.tolist(), strict=True):
+            wanted = series(("cos", "sinc")[index], order, mp.mpf(at))
+            assert abs(got - wanted) <= bound, (at, got, wanted)
+
+
+@every_dtype
+def test_sqrt_is_the_square_root_with_finite_derivatives_at_zero(dtype: torch.dtype) -> None:
+    s = torch.tensor([0.0, 1e-20, 0.25, 1.0, 9.0, 1e10], dtype=dtype)
+    assert torch.equal(_numerics.sqrt(s), s.sqrt())
+    zero = torch.zeros((), dtype=dtype)
+    assert float(grad(lambda v: _numerics.sqrt(v * v))(zero)) == 0.0
+    assert math.isfinite(float(grad(grad(lambda v: _numerics.sqrt(v * v)))(zero)))
+    assert float(grad(_numerics.sqrt)(zero)) == 0.5
+    first = vmap(grad(_numerics.sqrt))(s[1:])
+    torch.testing.assert_close(first, 0.5 / s[1:].sqrt())
+
+
+@every_dtype
+def test_sqrt_of_a_negative_number_is_not_hidden(dtype: torch.dtype) -> None:
+    assert bool(_numerics.sqrt(torch.tensor([-1.0, -1e-10], dtype=dtype)).isnan().all())
+
+
+@every_dtype
+def test_sqrt_has_finite_derivatives_where_the_square_is_subnormal(dtype: torch.dtype) -> None:
+    tiny = torch.finfo(dtype).tiny
+    s = torch.tensor([tiny / 1024, tiny / 2, tiny, 2 * tiny], dtype=dtype)
+    for derivative in (grad(_numerics.sqrt), grad(lambda v: grad(lambda u: _numerics.sqrt(u * u))(v))):
+        assert bool(vmap(derivative)(s.sqrt()).isfinite().all())
+
+
+@every_dtype
+def test_norm_and_dot_keep_the_axis(dtype: torch.dtype) -> None:
+    u = torch.tensor([[3.0, 4.0], [0.0, 0.0]], dtype=dtype, requires_grad=True)
+    assert _numerics.norm(u).tolist() == [[5.0], [0.0]]
+    assert _numerics.dot(u, u).tolist() == [[25.0], [0.0]]
+    (gradient,) = torch.autograd.grad(_numerics.norm(u).sum(), u)
+    torch.testing.assert_close(gradient, torch.tensor([[0.6, 0.8], [0.0, 0.0]], dtype=dtype))
+
+
+@pytest.mark.parametrize("k", [2, 3, 16])
+@every_dtype
+def test_perpendicular_is_a_unit_vector_at_a_right_angle_and_even(k: int, dtype: torch.dtype) -> None:
+    eps = torch.finfo(dtype).eps
+    x = torch.randn(500, k, dtype=dtype)
+    x = torch.cat([x / x.norm(dim=-1, keepdim=True), torch.eye(k, dtype=dtype), -torch.eye(k, dtype=dtype)])
+    v = _numerics.perpendicular(x)
+    assert float((v.norm(dim=-1) - 1).abs().max()) <= 4 * eps
+    assert float((v * x).sum(-1).abs().max()) <= 4 * eps
+    assert torch.equal(_numerics.perpendicular(-x), v)
+    assert torch.equal(_numerics.perpendicular(x + 0.0), v)  # -0.0 becomes 0.0: the same point, the same direction
+
+
+def test_possibly_any_looks_only_where_values_are_there_to_be_seen() -> None:
+    assert not _numerics.possibly_any(torch.tensor([False, False]))
+    assert _numerics.possibly_any(torch.tensor([False, True]))
+    assert not _numerics.possibly_any(torch.zeros(0, dtype=torch.bool))
+    assert _numerics.possibly_any(torch.zeros(3, dtype=torch.bool, device="meta"))
+    seen: list[bool] = []
+
+    def inside(x: Tensor) -> Tensor:
+        seen.append(_numerics.possibly_any(x < 0))
+        return x
+
+    vmap(inside)(torch.ones(3))
+    assert seen == [True]
+
+
+@every_dtype
+def test_orthonormalise_takes_a_basis_out_of_a_spanning_set(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    span = torch.randn(20, 3, 6, generator=generator, dtype=dtype)
+    vectors = torch.randn(20, 5, 3, generator=generator, dtype=dtype) @ span  # five vectors in a space of dimension 3
+    basis = _numerics.orthonormalise(vectors, vectors @ vectors.mT, 3)
+    tolerance = 1e3 * torch.finfo(dtype).eps
+    torch.testing.assert_close(basis @ basis.mT, torch.eye(3, dtype=dtype).expand(20, 3, 3), rtol=0, atol=tolerance)
+    inside = (vectors @ basis.mT) @ basis
+    torch.testing.assert_close(inside, vectors, rtol=0, atol=10 * tolerance)
