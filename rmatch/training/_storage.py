@@ -15,7 +15,7 @@ from torch import Tensor
 from rmatch._errors import CheckpointError
 from rmatch._files import atomic_write
 
-_FACTS, _CHECKSUM = "rmatch", "crc32"
+_KEY = "rmatch"
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -33,7 +33,8 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], f
 
     held = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
-    content = save(held, metadata={_FACTS: text, _CHECKSUM: _checksum(held, text)})
+    # One entry: safetensors writes several in any order, and the same run should leave the same bytes.
+    content = save(held, metadata={_KEY: _checksum(held, text) + text})
     with atomic_write(path) as file:
         file.write(content)
 
@@ -66,15 +67,15 @@ def read_tensors(path: str | os.PathLike[str], what: str) -> tuple[dict[str, Ten
             f"the {what} {path} is damaged or cut short at {len(content)} bytes ({error}); "
             "take a copy that is whole, or train again with --overwrite"
         ) from error
-    metadata: dict[str, str] = header.get("__metadata__") or {}
-    if _FACTS not in metadata:
+    entry: str | None = (header.get("__metadata__") or {}).get(_KEY)
+    if entry is None:
         raise CheckpointError(f"{path} is a safetensors file, but not a {what} that rmatch wrote")
-    if metadata.get(_CHECKSUM) != _checksum(tensors, metadata[_FACTS]):
+    if entry[:8] != _checksum(tensors, entry[8:]):
         raise CheckpointError(
             f"the {what} {path} is damaged: its checksum is not that of its content; "
             "take a copy that is whole, or train again with --overwrite"
         )
-    return tensors, cast("dict[str, Any]", json.loads(metadata[_FACTS]))
+    return tensors, cast("dict[str, Any]", json.loads(entry[8:]))
 
 
 def checksum(tensor: Tensor) -> str:

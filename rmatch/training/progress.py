@@ -77,10 +77,14 @@ class ProgressBar:
             self._file.flush()
 
     def _facts(self, report: Report) -> str:
-        parts = [f"loss {report.loss:.4f}", f"{report.rate:.3g} steps/s", f"{duration(report.remaining)} left"]
+        parts = [f"loss {report.loss:.4f}", f"{_rate(report.rate)} steps/s", f"{duration(report.remaining)} left"]
         if report.best is not None:
             parts.append(f"{self._score_name} {report.best:.3f}")
         return "  ".join(parts)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def duration(seconds: float) -> str:
@@ -100,5 +104,5 @@ def _rich_progress(file: TextIO) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    columns: list[Any] = [BarColumn(bar_width=20), TaskProgressColumn(), TextColumn("{task.fields[facts]}")]
+    columns: list[Any] = [BarColumn(bar_width=12), TaskProgressColumn(), TextColumn("{task.fields[facts]}")]
     return Progress(*columns, console=Console(file=file), refresh_per_second=5)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from rmatch.training import RunOptions
+
 Refused = Callable[..., str]
 
 TINY = ["--steps", "3", "--width", "4", "--depth", "1", "--batch-size", "8"]
@@ -231,7 +233,7 @@ def test_files_of_another_manifold(refused: Refused, sphere_run: Path, trained_t
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--lr", "0.5"], "--lr 0.001, not 0.5"),
+        (["--lr", "0.5"], f"--lr {RunOptions().lr}, not 0.5"),
         (["--steps", "4"], "--steps 3, not 4"),
         (["--budget", "1m"], "--budget None, not 60.0"),
         (["--manifold", "torus"], "--manifold sphere, not torus"),

@@ -54,6 +54,4 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_bits_follow(rmatch: Any,
 def test_the_help_needs_no_torch() -> None:
     code = "import sys; from rmatch.cli import main; main(['train', '--help']); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
-    if "AssertionError" in done.stderr:
-        pytest.xfail("import rmatch imports torch")
     assert done.returncode == 0, done.stderr

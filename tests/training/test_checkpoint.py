@@ -211,3 +211,10 @@ def test_tensors_of_any_shape_and_dtype_come_back(tmp_path: Path, tensor: torch.
     assert torch.equal(tensors["a"], tensor)
     assert tensors["a"].dtype == tensor.dtype
     assert facts == {"k": [1, None]}
+
+
+def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
+    tensors = {name: torch.full((3,), float(k)) for k, name in enumerate("abcdef")}
+    for name in ("one", "two"):
+        write_tensors(tmp_path / name, tensors, {"x": 1, "y": 2})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
