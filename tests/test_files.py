@@ -41,9 +41,13 @@ def test_a_new_file_has_the_permissions_that_open_would_give(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), KeyboardInterrupt(), RmatchError("bad")], ids=repr)
 def test_any_error_in_the_block_leaves_the_old_content_and_passes_through(old: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)) as caught, atomic_write(old) as file:
-        file.write(b"half of the new con")
-        raise error
+    def write_half() -> None:
+        with atomic_write(old) as file:
+            file.write(b"half of the new con")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        write_half()
     assert caught.value is error
     assert_untouched(old)
 
@@ -66,7 +70,7 @@ def test_a_full_disk_leaves_the_old_content_and_names_the_file(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
 def test_a_disk_that_fills_up_while_writing_leaves_the_old_content(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every write to /dev/full fails as on a full disk; the temporary file is opened there instead of beside the old."""
+    """Every write to /dev/full fails as on a full disk; the temporary file is opened there."""
     import rmatch._files as files
 
     real = os.fdopen
@@ -83,7 +87,10 @@ def test_a_disk_that_fills_up_while_writing_leaves_the_old_content(old: Path, mo
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "file"
-    with pytest.raises(OutputError, match="cannot write .*missing/file: No such file or directory"), atomic_write(path):
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*missing/file: No such file or directory"),
+        atomic_write(path),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -98,7 +105,7 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OutputError, match="cannot write .*taken"), atomic_write(tmp_path / "taken") as file:
+    with pytest.raises(OutputError, match=r"cannot write .*taken"), atomic_write(tmp_path / "taken") as file:
         file.write(b"x")
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
 

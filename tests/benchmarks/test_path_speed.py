@@ -1,4 +1,4 @@
-"""A training sample of the geodesic path, point and velocity, batch 512 in float32: what each step of training draws."""
+"""A training sample of the geodesic path, point and velocity, batch 512 in float32: drawn in each step of training."""
 
 from typing import Any
 

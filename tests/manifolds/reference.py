@@ -5,6 +5,7 @@ true norm. Gradients are those along the manifold: the tangent part, which no ex
 """
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import mpmath as mp
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 mp.mp.dps = 60
 
 ONE = mp.mpf(1)
-Vector = list[mp.mpf]
+Number: TypeAlias = Any  # mpmath.mpf, which comes without types
+Vector: TypeAlias = list[Number]
 
 
 def exact(values: Tensor | Sequence[float]) -> Vector:
@@ -21,15 +23,15 @@ def exact(values: Tensor | Sequence[float]) -> Vector:
     return [mp.mpf(value) for value in torch.as_tensor(values, dtype=torch.float64).detach().tolist()]
 
 
-def dot(a: Vector, b: Vector) -> mp.mpf:
+def dot(a: Vector, b: Vector) -> Number:
     return mp.fsum(p * q for p, q in zip(a, b, strict=True))
 
 
-def norm(a: Vector) -> mp.mpf:
+def norm(a: Vector) -> Number:
     return mp.sqrt(dot(a, a))
 
 
-def combine(a: mp.mpf, u: Vector, b: mp.mpf, v: Vector) -> Vector:
+def combine(a: Number, u: Vector, b: Number, v: Vector) -> Vector:
     return [a * p + b * q for p, q in zip(u, v, strict=True)]
 
 
@@ -42,7 +44,7 @@ def tangent(x: Vector, v: Vector) -> Vector:
     return combine(ONE, v, -dot(x, v), x)
 
 
-def error(value: Tensor | Vector, wanted: Vector, scale: mp.mpf | None = None) -> float:
+def error(value: Tensor | Vector, wanted: Vector, scale: Number | None = None) -> float:
     """|value - wanted| / scale in the Euclidean norm, in exact arithmetic; relative to |wanted| without a scale."""
     value = exact(value.reshape(-1)) if isinstance(value, Tensor) else value
     return float(norm(combine(ONE, value, -ONE, wanted)) / (norm(wanted) if scale is None else scale))
@@ -51,7 +53,7 @@ def error(value: Tensor | Vector, wanted: Vector, scale: mp.mpf | None = None) -
 # ---- sphere ---------------------------------------------------------------------------------------------------------
 
 
-def sphere_angle(x: Vector, y: Vector) -> mp.mpf:
+def sphere_angle(x: Vector, y: Vector) -> Number:
     return 2 * mp.atan2(norm(combine(ONE, x, -ONE, y)), norm(combine(ONE, x, ONE, y)))
 
 
@@ -117,7 +119,7 @@ def torus_wrap(x: Vector) -> Vector:
 # ---- inputs ---------------------------------------------------------------------------------------------------------
 
 
-def sphere_pair(n: int, angle: mp.mpf, seed: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+def sphere_pair(n: int, angle: Number, seed: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """Two points of S^n as arrays of floats, `angle` apart up to their rounding."""
     generator = torch.Generator().manual_seed(seed)
     first, second = torch.randn(2, n + 1, generator=generator, dtype=torch.float64)

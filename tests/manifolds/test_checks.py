@@ -51,7 +51,7 @@ def test_a_row_that_is_not_finite_is_named(M: Manifold, value: float) -> None:
         M.require_point(x)
     v = torch.zeros(7, *M.point_shape)
     v[4, -1] = value
-    with pytest.raises(TangentError, match="tangent vectors on .* must be finite, but row 4 is not"):
+    with pytest.raises(TangentError, match=r"tangent vectors on .* must be finite, but row 4 is not"):
         M.require_tangent(points(M, (7,)), v)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ ORDERS: dict[str, Callable[[Map], Map]] = {
 }
 
 
-def flat(result: object) -> list[Tensor]:
+def flat(result: Any) -> list[Tensor]:
     return [t for part in result for t in flat(part)] if isinstance(result, tuple) else [result]
 
 

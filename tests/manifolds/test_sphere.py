@@ -40,7 +40,7 @@ every_angle = pytest.mark.parametrize(("dtype", "bound", "angle"), CASES)
 every_sphere = pytest.mark.parametrize("n", [1, 2, 15], ids=lambda n: f"S{n}")
 
 
-def off_the_sphere(x: Tensor, y: Tensor, angle: mp.mpf) -> float:
+def off_the_sphere(x: Tensor, y: Tensor, angle: ref.Number) -> float:
     """What `dist` may lose at tiny angles because the floats x and y are not exactly unit vectors: (gap / angle)²."""
     gap = ref.norm(ref.exact(x)) - ref.norm(ref.exact(y))
     return float((gap / angle) ** 2)
@@ -53,13 +53,14 @@ def some_vector(n: int, seed: int, dtype: torch.dtype) -> Tensor:
 @every_sphere
 @every_angle
 def test_dist_and_its_gradient_have_full_relative_precision(
-    n: int, dtype: torch.dtype, bound: float, angle: mp.mpf
+    n: int, dtype: torch.dtype, bound: float, angle: ref.Number
 ) -> None:
     M = Sphere(n)
     for seed in SEEDS:
         x, y = ref.sphere_pair(n, angle, seed, dtype)
         at, to = ref.unit(ref.exact(x)), ref.unit(ref.exact(y))
-        x.requires_grad_(), y.requires_grad_()
+        for leaf in (x, y):
+            leaf.requires_grad_()
         allowed = bound + off_the_sphere(x, y, angle)
         dist = M.dist(x, y)
         assert ref.error(dist, [ref.sphere_angle(at, to)]) <= allowed
@@ -71,7 +72,7 @@ def test_dist_and_its_gradient_have_full_relative_precision(
 
 @every_sphere
 @every_angle
-def test_log_has_full_relative_precision(n: int, dtype: torch.dtype, bound: float, angle: mp.mpf) -> None:
+def test_log_has_full_relative_precision(n: int, dtype: torch.dtype, bound: float, angle: ref.Number) -> None:
     for seed in SEEDS:
         x, y = ref.sphere_pair(n, angle, seed, dtype)
         at, to = ref.unit(ref.exact(x)), ref.unit(ref.exact(y))
@@ -81,7 +82,7 @@ def test_log_has_full_relative_precision(n: int, dtype: torch.dtype, bound: floa
 @every_sphere
 @every_angle
 def test_gradient_of_log_is_accurate_to_the_size_of_its_differential(
-    n: int, dtype: torch.dtype, bound: float, angle: mp.mpf
+    n: int, dtype: torch.dtype, bound: float, angle: ref.Number
 ) -> None:
     """The differential of log has norm 1 along the geodesic and θ/sin θ across, so <w, log> is judged by |w| θ/sin θ.
 
@@ -92,7 +93,8 @@ def test_gradient_of_log_is_accurate_to_the_size_of_its_differential(
         x, y = ref.sphere_pair(n, angle, seed, dtype)
         w = some_vector(n, seed, dtype)
         at, to = ref.unit(ref.exact(x)), ref.unit(ref.exact(y))
-        x.requires_grad_(), y.requires_grad_()
+        for leaf in (x, y):
+            leaf.requires_grad_()
         gradients = torch.autograd.grad(Sphere(n).log(x, y) @ w, (x, y))
         true_angle = ref.sphere_angle(at, to)
         scale = ref.norm(ref.exact(w)) * true_angle / mp.sin(true_angle)
@@ -103,7 +105,7 @@ def test_gradient_of_log_is_accurate_to_the_size_of_its_differential(
 
 @every_sphere
 @every_angle
-def test_exp_and_its_gradient_have_full_precision(n: int, dtype: torch.dtype, bound: float, angle: mp.mpf) -> None:
+def test_exp_and_its_gradient_have_full_precision(n: int, dtype: torch.dtype, bound: float, angle: ref.Number) -> None:
     """The differential of exp has norm at most 1, so the gradient of <w, exp> is judged by |w|."""
     M = Sphere(n)
     for seed in SEEDS:
@@ -112,7 +114,8 @@ def test_exp_and_its_gradient_have_full_precision(n: int, dtype: torch.dtype, bo
         w = some_vector(n, seed, dtype)
         at = ref.unit(ref.exact(x))
         along = ref.tangent(at, ref.exact(v))
-        x.requires_grad_(), v.requires_grad_()
+        for leaf in (x, v):
+            leaf.requires_grad_()
         point = M.exp(x, v)
         assert ref.error(point, ref.sphere_exp(at, along)) <= bound
         by_point, by_vector = map(ref.exact, torch.autograd.grad(point @ w, (x, v)))

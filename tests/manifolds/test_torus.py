@@ -54,7 +54,8 @@ def test_dist_and_its_gradient_in_more_dimensions(d: int, dtype: torch.dtype) ->
             y = M.project(x - size * torch.rand(d, generator=generator, dtype=dtype).clamp_min(0.3))
             log = ref.torus_log(ref.exact(x), ref.exact(y))
             length = ref.norm(log)
-            x.requires_grad_(), y.requires_grad_()
+            for leaf in (x, y):
+                leaf.requires_grad_()
             dist = M.dist(x, y)
             assert ref.error(dist, [length]) <= bound
             gradients = torch.autograd.grad(dist, (x, y))

@@ -45,7 +45,7 @@ def arguments(M: Manifold, kinds: str, x: Tensor) -> list[Tensor]:
 @every_method
 @every_dtype
 def test_rows_do_not_depend_on_their_batch(M: Manifold, name: str, dtype: torch.dtype) -> None:
-    """A row alone, in a batch, in a grid, under vmap, and no row at all. A special row must not change its neighbours."""
+    """A row alone, in a batch, in a grid, under vmap, and no row at all; special rows do not change others."""
     kinds, method = METHODS[name]
     f = method(M)
     eps = torch.finfo(dtype).eps
@@ -57,12 +57,15 @@ def test_rows_do_not_depend_on_their_batch(M: Manifold, name: str, dtype: torch.
         given[-1][3] = 0.0
     together = f(*given)
     assert together.dtype == dtype
-    close = {"rtol": 32 * eps, "atol": 64 * eps}
+
+    def close(value: Tensor, wanted: Tensor) -> None:
+        torch.testing.assert_close(value, wanted, rtol=32 * eps, atol=64 * eps)
+
     for row in (0, 1, 2, 3, 5):
-        torch.testing.assert_close(f(*(a[row] for a in given)), together[row], **close)
-    torch.testing.assert_close(torch.func.vmap(f)(*given), together, **close)
+        close(f(*(a[row] for a in given)), together[row])
+    close(torch.func.vmap(f)(*given), together)
     grid = f(*(a.reshape(2, 3, -1) for a in given))
-    torch.testing.assert_close(grid, together.reshape(2, 3, *together.shape[1:]), **close)
+    close(grid, together.reshape(2, 3, *together.shape[1:]))
     none = f(*(a[:0] for a in given))
     assert none.shape == (0, *together.shape[1:])
     assert none.dtype == dtype
@@ -99,7 +102,7 @@ def test_one_time_per_row_and_times_against_a_single_geodesic(M: Manifold) -> No
 @every_member
 @every_method
 def test_results_stay_on_the_device(M: Manifold, name: str) -> None:
-    """The meta device carries shapes, dtypes and devices without values: a tensor made on the CPU inside would clash."""
+    """The meta device carries shapes, dtypes and devices without values: one made on the CPU would clash."""
     kinds, method = METHODS[name]
     given = [a.to("meta") for a in arguments(M, kinds, points(M, (4,)))]
     assert method(M)(*given).device.type == "meta"
