@@ -1,11 +1,9 @@
 """The wrapped normal: mass one for every width, the series at 60 digits, samples against the density."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import mpmath as mp
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +15,7 @@ from torch import Tensor
 import rmatch as rm
 from rmatch.distributions import WrappedNormal
 from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
+from tests.distributions.integrals import distribution_function
 
 SCALES = [0.05, 0.3, 1.0, 2.4999, 2.5, 3.0]
 F64 = torch.float64
@@ -38,13 +37,6 @@ def exact(n: int, theta: Any, scale: float) -> Any:
         r = abs(theta + 2 * mp.pi * k)
         total += mp.exp(-((r / s) ** 2) / 2) * ((r / mp.sin(theta)) ** (n - 1) if n > 1 else 1)
     return mp.log(total) - n * mp.log(s * mp.sqrt(2 * mp.pi))
-
-
-def distribution_function(grid: Tensor, density: Tensor) -> Callable[[np.ndarray], np.ndarray]:
-    """The integral of a density that is zero outside a fine grid, as a function for scipy's tests."""
-    mass = torch.cat([density.new_zeros(1), torch.cumulative_trapezoid(density, grid)])
-    assert float(mass[-1]) == pytest.approx(1.0, abs=1e-3)
-    return lambda value: np.interp(value, grid.numpy(), mass.numpy())
 
 
 @pytest.mark.parametrize("scale", SCALES)
