@@ -48,6 +48,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_bits_follow(rmatch: Any,
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
     steps = [json.loads(line)["step"] for line in (broken / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
+    assert steps[0] == 1  # what was written before the interrupt is kept
     assert steps[-1] <= 800
 
 
