@@ -161,6 +161,14 @@ def test_density_and_score_are_finite_at_the_mean_and_at_the_cut(
         assert float(score.abs().max()) < 1e-5 / scale**2
 
 
+@pytest.mark.parametrize("n", [2, 3, 15])
+def test_at_the_mean_of_a_sphere_the_collapsed_shells_are_left_out(n: int) -> None:
+    """There the value is that of the normal law, also for a width at which the shells around it weigh a lot."""
+    law = WrappedNormal(Sphere(n), some_point(Sphere(n)), 3.0)
+    expected = -n * math.log(3.0 * math.sqrt(2 * math.pi))
+    assert float(law.log_prob(law.mean)) == pytest.approx(expected, abs=1e-13)
+
+
 @pytest.mark.parametrize("M", [Sphere(1), Sphere(2), Sphere(3), Torus(2), Euclidean(2)], ids=repr)
 def test_at_the_mean_the_laplacian_of_the_log_density_is_that_of_the_normal_law(M: Manifold) -> None:
     """-n/scale² from the normal part, and -(n - 1) Δ log sinc θ = n (n - 1) / 3 from the spreading of geodesics."""
