@@ -56,7 +56,7 @@ def train(
         manifold: What the points lie on: sphere (latitude and longitude, or x, y, z) or torus (angles).
         columns: Names of the columns, or positions from 1, for example latitude,longitude. Usual names are recognised.
         unit: Unit of the angles in the table. Latitude and longitude are taken to be in degrees.
-        steps: How many steps to train; 6000 by default.
+        steps: How many steps to train; 8000 by default.
         budget: How long to train instead, for example 90s, 5m or 2h; the schedule is fitted to it.
         batch_size: Points in a batch; 512 by default.
         lr: The highest learning rate; 0.002 by default.

@@ -44,7 +44,7 @@ class RunOptions:
         512
     """
 
-    steps: int | None = 6000
+    steps: int | None = 8000
     budget: float | None = None
     batch_size: int = 512
     lr: float = 2e-3
