@@ -13,7 +13,7 @@ import torch
 import rmatch as rm
 
 
-def main(steps: int = 4000, picture: Path | None = Path("airports.png")) -> float:
+def main(steps: int = 4000, width: int = 256, picture: Path | None = Path("airports.png")) -> float:
     """Train, score and draw; returns the negative log-likelihood of held-out airports in nats."""
     airports = rm.datasets.load("airports")
     M = rm.Sphere(2)
@@ -22,7 +22,7 @@ def main(steps: int = 4000, picture: Path | None = Path("airports.png")) -> floa
 
     # The field is tangent to the sphere by construction and sees the data at the scales that the data has.
     base = rm.Uniform(M)
-    field = rm.TangentMLP.for_data(M, x1)
+    field = rm.TangentMLP.for_data(M, x1, width=width)
     objective = rm.FlowMatching(rm.GeodesicPath(M), base=base)
     rm.fit(field, objective, x1, steps=steps, batch_size=512, lr=2e-3, seed=0)
 

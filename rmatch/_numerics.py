@@ -10,6 +10,8 @@ Two habits hold everywhere in the library:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -54,7 +56,7 @@ def norm(v: Tensor) -> Tensor:
 
 
 def sqrt(s: Tensor) -> Tensor:
-    """Square root of `s >= 0` whose derivatives of every order are finite at s = 0: those of sqrt(1 + s) - 1.
+    """The root of s >= 0, whose derivatives of every order are finite at s = 0: there, those of √(1 + s) - 1.
 
     Hence √|v|² has the gradient 0 at v = 0, the subgradient of least length.
     Zero is every s below the smallest normal number (1e-38 in float32): there 1/s, which second derivatives pass
@@ -125,3 +127,9 @@ def _pivots(gram: Tensor, rank: int) -> Tensor:
         rest = rest - column * column.transpose(-1, -2) / scale
         chosen.append(pivot)
     return torch.cat(chosen, -1)
+
+
+def standard_normal(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Independent N(0, 1) numbers of the dtype and device of `like`, drawn where the generator is."""
+    source = like.device if generator is None else generator.device
+    return torch.randn(tuple(shape), generator=generator, dtype=like.dtype, device=source).to(like.device)

@@ -4,8 +4,6 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -20,13 +18,16 @@ def load(name: str) -> ModuleType:
 
 def test_sphere_airports_beats_the_uniform_density(tmp_path: Path) -> None:
     picture = tmp_path / "airports.png"
-    assert load("sphere_airports").main(steps=60, picture=picture) < 2.4
+    assert load("sphere_airports").main(steps=60, width=32, picture=picture) < 2.4
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_torus_ramachandran_has_mass_one(tmp_path: Path) -> None:
+def test_torus_ramachandran_samples_the_helices(tmp_path: Path) -> None:
+    """The uniform law has a share of 4 % there, the data of about half: even a short training moves most of it."""
     picture = tmp_path / "ramachandran.png"
-    assert load("torus_ramachandran").main(steps=60, picture=picture, degree=30) == pytest.approx(1.0, abs=1e-2)
+    data, samples = load("torus_ramachandran").main(steps=100, width=32, picture=picture)
+    assert 0.3 < data < 0.6
+    assert abs(samples - data) < 0.1
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

@@ -8,7 +8,7 @@ along the manifold are taken: how V is extended off it cannot matter.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def gradient(manifold: Manifold, f: ScalarFunction) -> TangentFunction:
     """The Riemannian gradient of a batched function: `sharp` of its differential."""
 
     def evaluate(x: Tensor) -> Tensor:
-        value, pull = torch.func.vjp(f, x)
+        value, pull = _vjp(f, x)
         (differential,) = pull(torch.ones_like(value))
         return manifold.sharp(x, differential)
 
@@ -44,16 +44,12 @@ def value_and_divergence(
     point_rank = len(manifold.point_shape)
 
     def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
-        value, pull = torch.func.vjp(field, x)
-        frame = manifold.coordinate_frame(x)  # [*batch, dim, *point]
+        value, pull = _vjp(field, x)
         if method == "exact":
-            directions = frame.unbind(-1 - point_rank)
+            directions = manifold.coordinate_frame(x).unbind(-1 - point_rank)  # dim times [*batch, *point]
             weight = 1.0
         else:
-            z = torch.randn((probes, *frame.shape[: -1 - point_rank], manifold.dim), generator=generator, dtype=x.dtype)
-            z = z.to(x.device)
-            flat = frame.flatten(-point_rank)  # [*batch, dim, k]
-            directions = tuple((c.unsqueeze(-2) @ flat).reshape(x.shape) for c in z.unbind(0))
+            directions = tuple(manifold.random_probe(x, generator=generator) for _ in range(probes))
             weight = 1.0 / probes
         total = x.new_zeros(())
         for direction in directions:
@@ -63,6 +59,11 @@ def value_and_divergence(
         return value, total * weight if drift is None else total * weight + drift
 
     return evaluate
+
+
+def _vjp(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:
+    """The value of `f` and its vector-Jacobian product; torch's own annotation leaves open how much is returned."""
+    return cast("tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]", torch.func.vjp(f, x))
 
 
 def directional_derivative(f: ScalarFunction, x: Tensor, v: Tensor) -> Tensor:

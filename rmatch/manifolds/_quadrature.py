@@ -127,7 +127,9 @@ def importance_rule(manifold: Manifold, degree: int, dtype: torch.dtype, device:
     flat = manifold.frame(origin).reshape(manifold.dim, -1)
     tangents = (coefficients @ flat).reshape(-1, *manifold.point_shape)
     weights = _inverse_normal_density(coefficients) * manifold.log_det_exp(origin, tangents).exp() / len(tangents)
-    return manifold.exp(origin, tangents).to(device, dtype), weights.to(device, dtype)
+    nodes = manifold.exp(origin, tangents)
+    reached_first = manifold.dist(origin, nodes) > (1 - 1e-6) * manifold.norm(origin, tangents)
+    return nodes.to(device, dtype), (weights * reached_first).to(device, dtype)  # each point counts once
 
 
 def _sobol(d: int, degree: int) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rmatch._errors import PointError, TangentError
-from rmatch._numerics import orthonormalise, sqrt
+from rmatch._numerics import orthonormalise, sqrt, standard_normal
 from rmatch._typing import ScalarFunction, Shape, TangentFunction
 from rmatch.manifolds import _calculus, _quadrature
 
@@ -128,9 +128,16 @@ class Manifold(ABC):
     def random_tangent(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """A standard normal vector in the tangent space: independent N(0, 1) coefficients on `frame(x)`."""
         batch = self._batch(x)
-        z = torch.randn((*batch, self.dim), generator=generator, dtype=x.dtype, device=x.device)
+        z = standard_normal((*batch, self.dim), x, generator)
         flat = self.frame(x).reshape(*batch, self.dim, -1)
         return (z.unsqueeze(-2) @ flat).reshape(x.shape)
+
+    def random_probe(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """A standard normal combination of `coordinate_frame(x)`, smooth in `x` where that frame is."""
+        frame = self.coordinate_frame(x)
+        rank = len(self.point_shape)
+        z = standard_normal(frame.shape[:-rank], x, generator)
+        return (z.unsqueeze(-2) @ frame.flatten(-rank)).reshape(x.shape)
 
     # ---- geodesics --------------------------------------------------------------------------------------------------
 
@@ -214,8 +221,8 @@ class Manifold(ABC):
     ) -> Quadrature:
         """Nodes and weights for `∫ f dV_g`; `quadrature_is_exact(degree)` says whether the rule is spectral.
 
-        The default is importance sampling by `exp` of a normal law at the origin with quasi-random points, right where
-        `exp` at the origin is a diffeomorphism.
+        The default is importance sampling by `exp` of a normal law at the origin with quasi-random points, of which
+        those beyond the cut locus count nothing.
         """
         return Quadrature(*_quadrature.importance_rule(self, degree, dtype, device))
 
@@ -288,6 +295,8 @@ class Manifold(ABC):
         """A time `(*batch)` shaped so that it multiplies points."""
         if not isinstance(t, Tensor) or t.dim() == 0:
             return t
+        if len(self.point_shape) == 1:
+            return t.unsqueeze(-1)
         return t.reshape(*t.shape, *(1 for _ in self.point_shape))
 
     def _tangent_basis(self, x: Tensor) -> Tensor:

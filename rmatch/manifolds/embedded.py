@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rmatch._numerics import standard_normal
 from rmatch.manifolds.base import Manifold
 
 
@@ -41,3 +42,14 @@ class EmbeddedManifold(Manifold):
     def features(self, x: Tensor) -> Tensor:
         """The ambient coordinates, flat."""
         return x.flatten(-len(self.point_shape))
+
+    def random_tangent(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """A standard normal array, projected: it is standard normal in the tangent space."""
+        return self.to_tangent(x, standard_normal(x.shape, x, generator))
+
+    def random_probe(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """A random tangent vector, smooth in `x`, as no combination of a frame on a whole sphere can be.
+
+        An adaptive solver needs that: where a frame jumps, so would the estimate, even with the same random numbers.
+        """
+        return self.random_tangent(x, generator=generator)

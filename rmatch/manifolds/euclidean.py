@@ -32,10 +32,6 @@ class FlatManifold(EmbeddedManifold):
         """The identity matrix: `(*batch, n, n)`."""
         return self.frame(x)
 
-    def random_tangent(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """A standard normal vector."""
-        return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-
     def volume_form(self, x: Tensor, vectors: Tensor) -> Tensor:
         """The oriented volume `det[v_1, ..., v_n]`."""
         del x

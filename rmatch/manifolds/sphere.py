@@ -115,10 +115,6 @@ class Sphere(EmbeddedManifold):
         columns = (rest / (1 + last.abs())).unsqueeze(-1) * mirror.unsqueeze(-2)
         return torch.eye(self.dim, self.dim + 1, dtype=x.dtype, device=x.device) - columns
 
-    def random_tangent(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """A standard normal vector of R^{n+1}, projected: it is standard normal in the tangent space."""
-        return self.to_tangent(x, torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device))
-
     def volume_form(self, x: Tensor, vectors: Tensor) -> Tensor:
         """The oriented volume `det[x, v_1, ..., v_n]`."""
         there = x.unsqueeze(-2).expand(*vectors.shape[:-2], 1, self.dim + 1)

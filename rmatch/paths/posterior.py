@@ -40,7 +40,7 @@ def posterior_velocity(
         >>> M = rm.Torus(1)
         >>> x = torch.tensor([[1.0]])
         >>> rm.posterior_velocity(
-        ...     rm.GeodesicPath(M), torch.tensor([0.5]), x, torch.tensor([[2.0], [1.5], [6.0]]), rm.Uniform(M)
+        ...     rm.GeodesicPath(M), torch.tensor([0.5]), x, torch.tensor([[2.0], [1.5], [4.0]]), rm.Uniform(M)
         ... )
         (tensor([[1.5000]]), tensor([True]))
     """

@@ -97,7 +97,7 @@ def test_bad_parquet(tmp_path: Path, content: bytes, text: str) -> None:
             "FILE, line 3: byte 0xfc is not UTF-8; save the table as UTF-8 text",
         ),
         (b"\xff\xfel\0a", "FILE begins as UTF-16 text but is damaged; save the table as UTF-8 text"),
-        (gzip.compress(b"lat,lon\n1,2\n"), "FILE is compressed with gzip; unpack it first"),
+        (gzip.compress(b"lat,lon\n1,2\n", mtime=0), "FILE is compressed with gzip; unpack it first"),
         (
             b"PK\x03\x04stuff",
             "FILE is a zip archive (an .xlsx workbook or an .npz?); save the table as CSV, or one array as .npy",

@@ -13,9 +13,9 @@ from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
 MEMBERS = [Sphere(1), Sphere(2), Sphere(5), Torus(1), Torus(3), Euclidean(2)]
 
 
-def lively(manifold: Manifold, **options: int) -> TangentMLP:
+def lively(manifold: Manifold, seed: int = 0) -> TangentMLP:
     """A small network whose last layer is not zero."""
-    field = TangentMLP(manifold, width=16, depth=2, **options)
+    field = TangentMLP(manifold, width=16, depth=2, seed=seed)
     torch.nn.init.normal_(field.last.weight, generator=torch.Generator().manual_seed(3))
     return field
 
@@ -90,7 +90,7 @@ def test_no_frequencies_leave_the_plain_features() -> None:
 @pytest.mark.parametrize("option", ["width", "depth", "feature_count"])
 def test_a_size_below_one_is_refused(option: str) -> None:
     with pytest.raises(rm.OptionError, match=f"{option}=0"):
-        TangentMLP(Sphere(2), **{option: 0})
+        TangentMLP(Sphere(2), **{option: 0})  # pyright: ignore[reportArgumentType]
 
 
 def test_frequencies_reach_further_for_denser_data() -> None:
