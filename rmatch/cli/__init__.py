@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = sys.argv[1:] if argv is None else list(argv)
     if "torch" not in sys.modules:
         # Threads of GNU OpenMP that wait for each other spin for milliseconds before they sleep, and starve each other
-        # when anything else runs on the same cores: training was ten times slower beside a busy process. A short spin
+        # when anything else runs on the same cores: training was several times slower beside a busy process. A short spin
         # is as fast alone.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
