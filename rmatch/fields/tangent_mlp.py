@@ -100,12 +100,13 @@ class TangentMLP(nn.Module):
         choice = choose_features(manifold, x1)
         return cls(manifold, width, depth, frequencies=choice.frequencies, harmonics=choice.harmonics, seed=seed)
 
-    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+    def forward(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The tangent vectors at `x`: t is a scalar or `(*batch)`, x and the result `(*batch, *point_shape)`."""
         dtype = self.last.weight.dtype
         point = x.to(dtype)
         plain = self.manifold.features(point)
-        seen = [plain, self.time(t.to(dtype).expand(plain.shape[:-1]))]
+        time = torch.as_tensor(t, dtype=dtype, device=point.device)
+        seen = [plain, self.time(time.expand(plain.shape[:-1]))]
         if self.space is not None:
             seen.append(self.space(plain))
         if self.angles is not None:
