@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = sys.argv[1:] if argv is None else list(argv)
     if "torch" not in sys.modules:
         # Threads of GNU OpenMP that wait for each other spin for milliseconds before they sleep, and starve each other
-        # when anything else runs on the same cores: training was several times slower beside a busy process. A short spin
-        # is as fast alone.
+        # when anything else runs on the same cores: training was several times slower beside a busy process. A
+        # short spin is as fast alone.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

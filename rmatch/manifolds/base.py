@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple, overload
 import torch
 from torch import Tensor
 
+import rmatch.manifolds._calculus as _calculus
+import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import PointError, TangentError
 from rmatch._numerics import orthonormalise, sqrt, standard_normal
 from rmatch._typing import ScalarFunction, Shape, TangentFunction
-from rmatch.manifolds import _calculus, _quadrature
 
 __all__ = ["Integral", "Manifold", "Quadrature"]
 

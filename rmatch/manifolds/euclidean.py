@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import OptionError
-from rmatch.manifolds import _quadrature
 from rmatch.manifolds.base import Quadrature
 from rmatch.manifolds.embedded import EmbeddedManifold
 

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import OptionError
 from rmatch._numerics import possibly_reaches
-from rmatch.manifolds import _quadrature
 from rmatch.manifolds.base import Quadrature
 from rmatch.manifolds.euclidean import FlatManifold
 

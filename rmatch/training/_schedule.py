@@ -54,8 +54,8 @@ class Horizon:
         """
         if self.steps is not None:
             return min(1.0, step / self.steps)
-        assert self.budget is not None  # fit has made sure of one of them
-        return min(1.0, elapsed / max(self.budget - self.reserve, 1e-9))
+        budget = self.budget or 0.0  # fit has made sure of one of them
+        return min(1.0, elapsed / max(budget - self.reserve, 1e-9))
 
     def middle(self, step: int, elapsed: float) -> float:
         """The progress in the middle of the step that comes next, for its learning rate."""
