@@ -89,8 +89,9 @@ def members(kind: type) -> list[type]:
 
 
 def points(manifold: rm.Manifold, batch: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return manifold.project(torch.randn(*batch, *manifold.point_shape, generator=generator, dtype=dtype))
+    """Points around the origin, at a distance of about 1 in every dimension."""
+    origin = manifold.origin(dtype=dtype).expand(*batch, *manifold.point_shape)
+    return manifold.exp(origin, manifold.random_tangent(origin, generator=torch.Generator().manual_seed(seed)))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

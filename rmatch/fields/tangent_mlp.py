@@ -15,11 +15,12 @@ from rmatch.manifolds import Manifold, Torus
 
 
 class TangentMLP(nn.Module):
-    """A vector field `field(t, x)` by a residual network, projected to the tangent space at `x`.
+    """A vector field `field(t, x)` by a residual network whose outputs span the tangent space at `x`.
 
     The network sees the manifold's own smooth features of the point, random Fourier features of them at several
     frequencies, and features of the time; each hidden layer is `h + SiLU(A h + b)`. The last layer starts at zero, so
-    an untrained field is the zero field and its flow leaves the base as it is.
+    an untrained field is the zero field and its flow leaves the base as it is. What comes out becomes a tangent vector
+    by the manifold's `span`: a projection on the sphere, coefficients on a frame on hyperbolic spaces and SPD.
 
     Computation is in the dtype of the parameters (`field.double()` for float64); the result has the dtype of `x` and is
     tangent to that precision.
@@ -72,7 +73,6 @@ class TangentMLP(nn.Module):
             "feature_count": feature_count,
             "seed": seed,
         }
-        point_size = manifold.origin().numel()
         plain = manifold.features(manifold.origin()).shape[-1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -82,7 +82,7 @@ class TangentMLP(nn.Module):
             seen = plain + self.time.size + sum(m.size for m in (self.space, self.angles) if m is not None)
             self.first = nn.Linear(seen, width)
             self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-            self.last = nn.Linear(width, point_size)
+            self.last = nn.Linear(width, manifold.span_size)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
@@ -114,7 +114,7 @@ class TangentMLP(nn.Module):
         h = nn.functional.silu(self.first(torch.cat(seen, -1)))
         for layer in self.hidden:
             h = h + nn.functional.silu(layer(h))
-        return self.manifold.to_tangent(x, self.last(h).reshape(x.shape).to(x.dtype))
+        return self.manifold.span(x, self.last(h).to(x.dtype))
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""

@@ -1,8 +1,9 @@
 """Gradient and divergence as operators: functions in, functions out.
 
 For a measure dV_g = ρ dμ with μ the coordinates' reference measure, Div V = Σ_i <E_i, D_{E_i} V> + V(log ρ) with E_i
-any basis that is orthonormal for μ. On an embedded manifold ρ = 1 and the E_i are tangent, so only derivatives of V
-along the manifold are taken: how V is extended off it cannot matter.
+any basis that is orthonormal for μ, in the product of the coordinates (Minkowski's on a hyperboloid, else the Euclidean
+one, see `coordinate_covector`). On an embedded manifold ρ = 1 and the E_i are tangent, so only derivatives of V along
+the manifold are taken: how V is extended off it cannot matter.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def value_and_divergence(
             weight = 1.0 / probes
         total = x.new_zeros(())
         for direction in directions:
-            (row,) = pull(direction.expand_as(value))
+            (row,) = pull(manifold.coordinate_covector(direction).expand_as(value))
             total = total + (row * direction).flatten(-point_rank).sum(-1)
         drift = manifold.density_drift(x, value)
         return value, total * weight if drift is None else total * weight + drift

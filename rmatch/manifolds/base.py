@@ -126,6 +126,31 @@ class Manifold(ABC):
         basis = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *self.point_shape)
         return basis.expand(*self._batch(x), size, *self.point_shape)
 
+    def coordinate_covector(self, v: Tensor) -> Tensor:
+        """The covector that pairs with a vector `v` of `coordinate_frame` in the trace of a derivative.
+
+        The default is `v` itself: the reference measure is that of Euclidean coordinates.
+        """
+        return v
+
+    @property
+    def span_size(self) -> int:
+        """How many coefficients `span` takes."""
+        return self.dim
+
+    def span(self, x: Tensor, coefficients: Tensor) -> Tensor:
+        """The tangent vector at `x` that `span_size` free numbers mean: what turns a network into a vector field.
+
+        It is linear in the coefficients, reaches every tangent vector, and is smooth in `x`. The default combines
+        `frame(x)`, for a manifold whose frame is smooth everywhere.
+
+        Args:
+            x: Points `(*batch, *point_shape)`.
+            coefficients: Numbers `(*batch, span_size)`.
+        """
+        rank = len(self.point_shape)
+        return (coefficients.unsqueeze(-2) @ self.frame(x).flatten(-rank)).reshape(x.shape)
+
     def random_tangent(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """A standard normal vector in the tangent space: independent N(0, 1) coefficients on `frame(x)`."""
         batch = self._batch(x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -42,6 +44,15 @@ class EmbeddedManifold(Manifold):
     def features(self, x: Tensor) -> Tensor:
         """The ambient coordinates, flat."""
         return x.flatten(-len(self.point_shape))
+
+    @property
+    def span_size(self) -> int:
+        """The size of an ambient array."""
+        return math.prod(self.point_shape)
+
+    def span(self, x: Tensor, coefficients: Tensor) -> Tensor:
+        """The tangent part of an ambient array: a sphere of even dimension has no smooth frame to combine."""
+        return self.to_tangent(x, coefficients.reshape(x.shape))
 
     def random_tangent(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """A standard normal array, projected: it is standard normal in the tangent space."""
