@@ -63,8 +63,27 @@ def value_and_divergence(
 
 
 def _vjp(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:
-    """The value of `f` and its vector-Jacobian product; torch's own annotation leaves open how much is returned."""
-    return cast("tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]", torch.func.vjp(f, x))
+    """The value of `f` and its vector-Jacobian product.
+
+    `torch.func.vjp` builds its products so that they can be differentiated again, which costs half a forward pass each
+    for a network. Where nobody can ask for that, under `torch.no_grad`, plain autograd does the same work without it.
+    """
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return cast("tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]", torch.func.vjp(f, x))
+    try:
+        start = x.detach().requires_grad_()
+    except RuntimeError:  # inside a transform of torch.func, which has its own way to differentiate
+        return cast("tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]", torch.func.vjp(f, x))
+    with torch.enable_grad():
+        value = f(start)
+
+    def pull(covector: Tensor) -> tuple[Tensor]:
+        if not value.requires_grad:  # a constant
+            return (torch.zeros_like(x),)
+        (row,) = torch.autograd.grad(value, start, covector, retain_graph=True, materialize_grads=True)
+        return (row,)
+
+    return value.detach(), pull
 
 
 def directional_derivative(f: ScalarFunction, x: Tensor, v: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ def vmapped_jacobian(field: Field) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 WAYS = {"rmatch": M.value_and_divergence, "vmap(jacrev) + forward": vmapped_jacobian}
 
 
+@torch.no_grad()  # as in an evaluation
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("network", [perceptron, tangent_mlp])
 def test_field_and_exact_divergence(benchmark: Any, network: Callable[[], Field], way: str) -> None:

@@ -256,3 +256,36 @@ def test_unknown_options_are_refused() -> None:
         Sphere(2).divergence(lambda x: x, method="trace")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="at least one probe, got probes=0"):
         Sphere(2).divergence(lambda x: x, method="hutchinson", probes=0)
+
+
+@every_member
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_calculus_without_gradients_has_the_same_values_and_builds_no_graph(M: Manifold, method: str) -> None:
+    """Under `torch.no_grad` the products are taken by plain autograd, which cannot be differentiated again."""
+    smooth, x = Smooth(M, 5), points(M, (4,))
+    weight = torch.ones((), dtype=x.dtype, requires_grad=True)  # as in a network
+
+    def field(z: Tensor) -> Tensor:
+        return weight * smooth.field(z)
+
+    def evaluate() -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(0)
+        value, divergence = M.value_and_divergence(field, method=method, probes=2, generator=generator)(x)  # pyright: ignore[reportArgumentType]
+        return value, divergence, M.gradient(smooth.function)(x), M.laplacian(smooth.function)(x)
+
+    wanted = evaluate()
+    with torch.no_grad():
+        found = evaluate()
+        constant = M.divergence(lambda z: M.to_tangent(z, torch.zeros_like(z)).detach())(x)
+    for value, other in zip(found, wanted, strict=True):
+        close(value, other, rtol=1e-12, atol=1e-13)
+        assert not value.requires_grad
+    close(constant, torch.zeros_like(constant))
+    assert wanted[1].requires_grad
+
+
+def test_calculus_without_gradients_works_under_vmap() -> None:
+    M, x = Sphere(2), points(Sphere(2), (4,))
+    divergence = M.divergence(Smooth(M, 5).field)
+    with torch.no_grad():
+        close(torch.func.vmap(divergence)(x), divergence(x))
