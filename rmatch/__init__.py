@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from rmatch.distributions import (
         Distribution,
         KernelDensity,
+        Mixture,
         Uniform,
+        VonMisesFisher,
         WrappedNormal,
     )
     from rmatch.fields import (
@@ -110,6 +112,7 @@ __all__ = [
     "Linear",
     "Manifold",
     "Midpoint",
+    "Mixture",
     "OptimalTransport",
     "OptionError",
     "OutputError",
@@ -131,6 +134,7 @@ __all__ = [
     "TrainingError",
     "Uniform",
     "VectorField",
+    "VonMisesFisher",
     "WrappedNormal",
     "datasets",
     "fit",

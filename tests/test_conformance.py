@@ -35,6 +35,9 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.WrappedNormal(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 2.0),
     rm.KernelDensity(rm.Sphere(2), torch.eye(3), 0.4),
     rm.KernelDensity(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), 0.4),
+    rm.VonMisesFisher(rm.Sphere(3), torch.tensor([0.0, 0.6, 0.8, 0.0]), 5.0),
+    rm.VonMisesFisher(rm.Torus(2), torch.tensor([0.1, 6.2]), 5.0),
+    rm.Mixture([rm.Uniform(rm.Sphere(2)), rm.VonMisesFisher(rm.Sphere(2), torch.eye(3)[0], 5.0)], [1.0, 2.0]),
 ]
 FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Sphere(2), width=16, depth=2),

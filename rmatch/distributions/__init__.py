@@ -2,7 +2,9 @@
 
 from rmatch.distributions.base import Distribution
 from rmatch.distributions.kernel_density import KernelDensity
+from rmatch.distributions.mixture import Mixture
 from rmatch.distributions.uniform import Uniform
+from rmatch.distributions.von_mises_fisher import VonMisesFisher
 from rmatch.distributions.wrapped_normal import WrappedNormal
 
-__all__ = ["Distribution", "KernelDensity", "Uniform", "WrappedNormal"]
+__all__ = ["Distribution", "KernelDensity", "Mixture", "Uniform", "VonMisesFisher", "WrappedNormal"]

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from rmatch.manifolds import Sphere, Torus
+
 _TINY = 1e-280  # a Bessel function this small may have lost digits to underflow
 _CONCENTRATED = 1e8  # from here on two terms of the asymptotic series are exact, and scipy's ive soon gives up
 
@@ -37,7 +39,22 @@ def log_normaliser(n: int, kappa: float) -> float:
     return constant + order * math.log(2) + float(gammaln(order + 1)) - math.log(series) + kappa
 
 
-def sample_angle(
+def sample_on_sphere(manifold: Sphere, centres: Tensor, kappa: float, generator: torch.Generator | None) -> Tensor:
+    """One point of S^n around each centre: the angle by rejection, the direction uniform."""
+    angle = _sample_angle(manifold.dim, kappa, tuple(centres.shape[:-1]), generator, centres.dtype, centres.device)
+    v = manifold.random_tangent(centres, generator=generator)
+    direction = v / torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+    return manifold.project(manifold.exp(centres, angle.unsqueeze(-1) * direction))
+
+
+def sample_on_torus(manifold: Torus, centres: Tensor, kappa: float, generator: torch.Generator | None) -> Tensor:
+    """One point of T^d around each centre: independent von Mises angles."""
+    angle = _sample_angle(1, kappa, tuple(centres.shape), generator, centres.dtype, centres.device)
+    side = torch.rand(centres.shape, generator=generator, dtype=centres.dtype, device=centres.device) < 0.5
+    return manifold.exp(centres, torch.where(side, -angle, angle))
+
+
+def _sample_angle(
     n: int,
     kappa: float,
     shape: tuple[int, ...],

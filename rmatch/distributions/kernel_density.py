@@ -11,7 +11,7 @@ from torch import Tensor
 from rmatch._errors import DataError, OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions._bandwidth import best_bandwidth, squared_distances
-from rmatch.distributions._von_mises_fisher import log_normaliser, sample_angle
+from rmatch.distributions._von_mises_fisher import log_normaliser, sample_on_sphere, sample_on_torus
 from rmatch.distributions.base import Distribution
 from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
 
@@ -174,18 +174,12 @@ def _around(manifold: Manifold, centres: Tensor, bandwidth: float, generator: to
 
 @_around.register
 def _around_sphere(manifold: Sphere, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    shape = tuple(centres.shape[:-1])
-    angle = sample_angle(manifold.dim, bandwidth**-2, shape, generator, centres.dtype, centres.device)
-    v = manifold.random_tangent(centres, generator=generator)
-    direction = v / torch.linalg.vector_norm(v, dim=-1, keepdim=True)
-    return manifold.project(manifold.exp(centres, angle.unsqueeze(-1) * direction))
+    return sample_on_sphere(manifold, centres, bandwidth**-2, generator)
 
 
 @_around.register
 def _around_torus(manifold: Torus, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    angle = sample_angle(1, bandwidth**-2, tuple(centres.shape), generator, centres.dtype, centres.device)
-    side = torch.rand(centres.shape, generator=generator, dtype=centres.dtype, device=centres.device) < 0.5
-    return manifold.exp(centres, torch.where(side, -angle, angle))
+    return sample_on_torus(manifold, centres, bandwidth**-2, generator)
 
 
 @_around.register
