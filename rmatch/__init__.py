@@ -56,6 +56,12 @@ if TYPE_CHECKING:
     )
     from rmatch.objectives import (
         FlowMatching,
+        Matching,
+        Pairing,
+        PairingErrors,
+        entropy,
+        kl,
+        pairing,
     )
     from rmatch.paths import (
         ConditionalPath,
@@ -111,11 +117,14 @@ __all__ = [
     "KernelDensity",
     "Linear",
     "Manifold",
+    "Matching",
     "Midpoint",
     "Mixture",
     "OptimalTransport",
     "OptionError",
     "OutputError",
+    "Pairing",
+    "PairingErrors",
     "PathSample",
     "PointError",
     "Polynomial",
@@ -137,7 +146,10 @@ __all__ = [
     "VonMisesFisher",
     "WrappedNormal",
     "datasets",
+    "entropy",
     "fit",
+    "kl",
+    "pairing",
     "plotting",
     "posterior_velocity",
 ]

@@ -76,6 +76,10 @@ class ProbabilityPath(ABC):
         """The score `∇ log p_t` at `x`, by differentiating `log_prob` unless a member knows better."""
         return self.manifold.gradient(lambda y: self.log_prob(t, y))(x)
 
+    def log_prob_and_score(self, t: float, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`log_prob` and `score` at `x`, for members that have both at little more than the price of one."""
+        return self.log_prob(t, x), self.score(t, x)
+
     def at(self, t: float) -> Distribution:
         """The distribution p_t."""
         return _Marginal(self, t)
