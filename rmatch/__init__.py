@@ -17,12 +17,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rmatch import datasets, plotting
+    from rmatch import datasets, plotting, verify
     from rmatch._errors import (
         CheckpointError,
         DataError,
         DependencyError,
         InputError,
+        LawError,
         OptionError,
         OutputError,
         PointError,
@@ -90,6 +91,9 @@ if TYPE_CHECKING:
         FitResult,
         fit,
     )
+    from rmatch.verify import (
+        check_manifold,
+    )
 
 __version__ = "0.1.0"
 
@@ -115,6 +119,7 @@ __all__ = [
     "InputError",
     "Integral",
     "KernelDensity",
+    "LawError",
     "Linear",
     "Manifold",
     "Matching",
@@ -145,6 +150,7 @@ __all__ = [
     "VectorField",
     "VonMisesFisher",
     "WrappedNormal",
+    "check_manifold",
     "datasets",
     "entropy",
     "fit",
@@ -152,10 +158,11 @@ __all__ = [
     "pairing",
     "plotting",
     "posterior_velocity",
+    "verify",
 ]
 
 # Where a name is looked for, in this order: the first rooms are the lightest.
-_ROOMS = ("_errors", "manifolds", "distributions", "fields", "solvers", "paths", "objectives", "training")
+_ROOMS = ("_errors", "manifolds", "distributions", "fields", "solvers", "paths", "objectives", "training", "verify")
 _PACKAGES = (*_ROOMS[1:], "datasets", "plotting")
 
 

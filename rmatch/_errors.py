@@ -47,5 +47,9 @@ class DependencyError(RmatchError, ImportError):
     """An optional package is not installed; the text gives the command that installs it."""
 
 
+class LawError(RmatchError, AssertionError):
+    """A law of geometry does not hold; the text names it, its residual and the simplest counterexample."""
+
+
 class OutputError(RmatchError, OSError):
     """A file could not be written; what was there before is untouched."""

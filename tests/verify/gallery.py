@@ -1,0 +1,100 @@
+"""Manifolds that are wrong on purpose: each class makes one mistake that has been made in practice."""
+
+import torch
+from torch import Tensor
+
+import rmatch as rm
+
+
+class AmbientTrace(rm.Sphere):
+    """The divergence as the trace of the ambient derivative: right only for fields continued by projection."""
+
+    def value_and_divergence(self, field, **options):
+        del options
+
+        def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
+            value, pull = torch.func.vjp(field, x)[:2]
+            rows = [pull(unit.expand_as(x))[0] * unit for unit in torch.eye(x.shape[-1], dtype=x.dtype)]
+            return value, torch.stack(rows).sum((0, -1))
+
+        return evaluate
+
+
+class DoubledMetric(rm.Sphere):
+    """`inner` in other units than distances, volumes and gradients."""
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return 2 * super().inner(x, u, v)
+
+
+class ProjectedTransport(rm.Sphere):
+    """Transport that projects to the other tangent space, and shortens the vector."""
+
+    def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        return self.to_tangent(y, v)
+
+
+class ClampedLog(rm.Sphere):
+    """The angle by an arc cosine whose argument is kept away from 1."""
+
+    def log(self, x: Tensor, y: Tensor) -> Tensor:
+        cosine = (x * y).sum(-1, keepdim=True).clamp(-1 + 1e-7, 1 - 1e-7)
+        u = y - cosine * x
+        return cosine.arccos() * u / u.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x * y).sum(-1).clamp(-1 + 1e-7, 1 - 1e-7).arccos()
+
+
+class AreaAsLength(rm.Sphere):
+    """`|det d exp|` with sin r / r to the power n instead of n - 1."""
+
+    def log_det_exp(self, x: Tensor, v: Tensor) -> Tensor:
+        return super().log_det_exp(x, v) * self.dim / (self.dim - 1)
+
+
+class SquaredDistance(rm.Euclidean):
+    """The square of the distance, which breaks the triangle inequality."""
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        return super().dist(x, y) ** 2
+
+
+class BlindToTheSeam(rm.Torus):
+    """Differences of angles that are not taken modulo the period."""
+
+    def log(self, x: Tensor, y: Tensor) -> Tensor:
+        return y - x
+
+
+class Raises(rm.Sphere):
+    """A method that is not there yet."""
+
+    def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        raise NotImplementedError("transport is still to be written")
+
+
+class Twisted(rm.Euclidean):
+    """Transport of a connection with torsion in R³: it turns about the direction of the way."""
+
+    def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        axis = y - x
+        angle = torch.linalg.vector_norm(axis, dim=-1, keepdim=True)
+        e = axis / (angle + (angle == 0))
+        turned = angle.cos() * v + angle.sin() * torch.linalg.cross(e, v)
+        return turned + (1 - angle.cos()) * (e * v).sum(-1, keepdim=True) * e
+
+
+WRONG = [
+    (AmbientTrace(2), "divergence-along-geodesics"),
+    (DoubledMetric(2), "distance-is-length"),
+    (DoubledMetric(2), "gradient"),
+    (ProjectedTransport(2), "transport-isometry"),
+    (ClampedLog(2), "distance-to-itself"),
+    (ClampedLog(2), "distance-along-geodesics"),
+    (AreaAsLength(2), "determinant-of-exp"),
+    (SquaredDistance(2), "triangle-inequality"),
+    (BlindToTheSeam(1), "logarithm-is-shortest"),
+    (Raises(2), "transport-isometry"),
+    (Twisted(3), "transport-parallel"),
+]
