@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Uniform,
         VonMisesFisher,
         WrappedNormal,
+        default_base,
     )
     from rmatch.fields import (
         Harmonics,
@@ -152,6 +153,7 @@ __all__ = [
     "WrappedNormal",
     "check_manifold",
     "datasets",
+    "default_base",
     "entropy",
     "fit",
     "kl",

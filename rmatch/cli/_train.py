@@ -18,12 +18,13 @@ from rmatch.cli._data import is_built_in, manifold_name, read_points
 from rmatch.cli._evaluate import evaluate_run
 from rmatch.cli._request import TrainRequest
 from rmatch.datasets import Dataset, Split, split
-from rmatch.distributions import Uniform
+from rmatch.distributions import Distribution, default_base
 from rmatch.fields import TangentMLP
 from rmatch.objectives import FlowMatching
 from rmatch.paths import GeodesicPath
 from rmatch.solvers import DormandPrince
 from rmatch.training import DataSource, Evaluation, FitResult, ProgressBar, Report, Run, RunConfig, RunOptions, fit
+from rmatch.training.config import base_scale
 from rmatch.training.evaluation import held_out_nll
 from rmatch.training.metrics import MetricsLog
 from rmatch.training.options import SCORE_ROWS, SCORE_TOLERANCE
@@ -73,7 +74,7 @@ class _Job:
     def train(self) -> FitResult:
         """Train to the end or to an interrupt, and write the model."""
         manifold, options = self.config.manifold, self.config.options
-        base = Uniform(manifold)
+        base = self.config.base
         created = _make_folder(self.folder)
         try:
             with ProgressBar(score_name="validation NLL") as bar:
@@ -173,6 +174,7 @@ def _begin(request: TrainRequest) -> _Job:
         field=field.config,
         options=options,
         versions=_versions(),
+        base_scale=base_scale(default_base(data.manifold, data.points[parts.train])),
     )
     return _Job(folder, config, field, data, resume=False)
 
@@ -210,7 +212,7 @@ def _differences(request: TrainRequest, config: RunConfig) -> list[str]:
     return [f"{name} {held[-1]}, not {asked}" for name, asked, held in pairs if asked is not None and asked not in held]
 
 
-def _score(base: Uniform, validation: torch.Tensor) -> Any:
+def _score(base: Distribution, validation: torch.Tensor) -> Any:
     return held_out_nll(base, validation, DormandPrince(SCORE_TOLERANCE, SCORE_TOLERANCE), most=SCORE_ROWS)
 
 

@@ -38,7 +38,7 @@ class Uniform(Distribution):
             raise OptionError(
                 f"{manifold!r} has infinite volume and so no uniform law; use WrappedNormal(manifold, mean, scale)"
             )
-        if _sample.dispatch(type(manifold)) is _sample.dispatch(object):
+        if not has_uniform(manifold):
             raise OptionError(
                 f"no uniform sampler is known for {manifold!r}; use Sphere or Torus, or WrappedNormal as the base"
             )
@@ -68,6 +68,11 @@ class Uniform(Distribution):
     def __repr__(self) -> str:
         """The constructor call."""
         return f"Uniform({self.manifold!r})"
+
+
+def has_uniform(manifold: Manifold) -> bool:
+    """Whether `Uniform(manifold)` exists: the volume is finite, and a sampler is known."""
+    return math.isfinite(manifold.volume) and _sample.dispatch(type(manifold)) is not _sample.dispatch(object)
 
 
 @singledispatch

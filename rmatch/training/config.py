@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from rmatch._errors import CheckpointError, DataError, OptionError
+import torch
+
+from rmatch._errors import CheckpointError, DataError, OptionError, ShapeError
 from rmatch._files import atomic_write
 from rmatch.datasets import Coordinates, Dataset, load, read_table
+from rmatch.distributions import Distribution, Uniform, WrappedNormal
 from rmatch.manifolds import Manifold
 from rmatch.training._storage import checksum
 from rmatch.training.options import RunOptions
@@ -79,6 +82,8 @@ class RunConfig:
         field: The arguments of `TangentMLP` beside the manifold.
         options: How it is trained.
         versions: Of the libraries that began it.
+        base_scale: Of the wrapped normal law at the origin that the flow starts from, one number or one for each factor
+            of a product; `None` where it starts from the uniform law.
     """
 
     data: DataSource
@@ -87,11 +92,19 @@ class RunConfig:
     field: dict[str, Any]
     options: RunOptions
     versions: dict[str, str]
+    base_scale: float | tuple[float, ...] | None = None
 
     @property
     def manifold(self) -> Manifold:
         """The manifold of the points."""
         return self.coordinates.manifold
+
+    @property
+    def base(self) -> Distribution:
+        """The law that the flow starts from."""
+        if self.base_scale is None:
+            return Uniform(self.manifold)
+        return WrappedNormal(self.manifold, self.manifold.origin(), torch.tensor(self.base_scale, dtype=torch.float64))
 
     @property
     def identity(self) -> str:
@@ -108,6 +121,7 @@ class RunConfig:
             "data": asdict(self.data) | {"columns": list(self.data.columns) if self.data.columns else None},
             "coordinates": self.coordinates.to_dict(),
             "split": dict(zip(("train", "validation", "test"), self.split, strict=True)),
+            "base": _base_to_dict(self.base_scale),
             "field": self.field,
             "options": asdict(self.options),
             "versions": self.versions,
@@ -158,9 +172,11 @@ class RunConfig:
                 dict(held["field"]),
                 RunOptions.from_dict(held["options"]),
                 dict(held["versions"]),
+                _base_from_dict(held["base"]),
             )
+            _ = config.base  # an unusable one is found here, not when the flow is
             name, dim = held["manifold"]["name"], held["manifold"]["dim"]
-        except (KeyError, TypeError, DataError, OptionError) as error:
+        except (KeyError, TypeError, DataError, OptionError, ShapeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise CheckpointError(f"{path} cannot be used: {what}") from error
         if (name, dim) != (type(config.manifold).__name__, config.manifold.dim):
@@ -168,3 +184,35 @@ class RunConfig:
                 f"{path} names the manifold {name}({dim}), but its coordinates are on {config.manifold}"
             )
         return config
+
+
+def base_scale(base: Distribution) -> float | tuple[float, ...] | None:
+    """What a configuration holds of the law that a flow starts from; see `RunConfig`.
+
+    Raises:
+        OptionError: The law is neither uniform nor a wrapped normal one.
+    """
+    if isinstance(base, Uniform):
+        return None
+    if not isinstance(base, WrappedNormal):
+        raise OptionError(f"a run starts from a uniform or a wrapped normal law, not from {base!r}")
+    widths = base.scale.tolist()
+    return tuple(widths) if isinstance(widths, list) else widths
+
+
+def _base_to_dict(scale: float | tuple[float, ...] | None) -> dict[str, Any]:
+    if scale is None:
+        return {"name": "Uniform"}
+    return {"name": "WrappedNormal", "scale": list(scale) if isinstance(scale, tuple) else scale}
+
+
+def _base_from_dict(values: Mapping[str, Any]) -> float | tuple[float, ...] | None:
+    if values["name"] == "Uniform":
+        return None
+    if values["name"] != "WrappedNormal":
+        raise OptionError(f"the base {values['name']!r} is unknown")
+    scale = values["scale"]
+    widths: list[Any] = scale if isinstance(scale, list) else [scale]
+    if not all(isinstance(width, int | float) for width in widths):
+        raise OptionError(f"the scale of the base is a number or a list of numbers, not {scale!r}")
+    return tuple(map(float, widths)) if isinstance(scale, list) else float(widths[0])

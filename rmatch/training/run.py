@@ -14,7 +14,7 @@ from torch import Tensor
 from rmatch._errors import CheckpointError, OptionError
 from rmatch._files import atomic_write
 from rmatch.datasets import Coordinates, Dataset, Split, split
-from rmatch.distributions import Distribution, Uniform
+from rmatch.distributions import Distribution
 from rmatch.fields import TangentMLP
 from rmatch.manifolds import Manifold
 from rmatch.paths import FlowPath
@@ -59,7 +59,7 @@ class Run:
     @property
     def base(self) -> Distribution:
         """The law that the flow starts from."""
-        return Uniform(self.manifold)
+        return self.config.base
 
     @property
     def flow(self) -> FlowPath:

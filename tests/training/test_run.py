@@ -12,6 +12,7 @@ import torch
 import rmatch as rm
 from rmatch.datasets import read_table, split
 from rmatch.training import DataSource, Run, RunConfig, RunOptions, load_run
+from rmatch.training.config import base_scale
 from rmatch.training.metrics import MetricsLog
 from rmatch.training.progress import ProgressBar, duration
 from rmatch.training.report import Report
@@ -64,6 +65,47 @@ def test_a_run_comes_back_as_it_was(folder: Path, table: Path) -> None:
     assert [len(part) for part in run.split()] == list(run.config.split) == [32, 4, 4]
     assert not run.field.training
     assert run.flow.at(1.0).log_prob(run.data().points[:1].float()).item() != -np.log(4 * np.pi)
+
+
+def test_a_run_starts_from_the_uniform_law_unless_its_configuration_says_otherwise(folder: Path) -> None:
+    assert isinstance(load_run(folder).base, rm.Uniform)
+
+
+@pytest.mark.parametrize("scale", [0.7, (0.7, 0.2)], ids=str)
+def test_the_scale_of_a_wrapped_normal_base_comes_back(tmp_path: Path, table: Path, scale: Any) -> None:
+    """One number, and one for each coordinate of the torus."""
+    config = replace(make_run(tmp_path / "run", table, "torus"), base_scale=scale)
+    config.write(tmp_path / "run")
+    again = RunConfig.read(tmp_path / "run")
+    assert again == config
+    assert isinstance(again.base, rm.WrappedNormal)
+    assert again.base.scale.tolist() == (list(scale) if isinstance(scale, tuple) else scale)
+    assert torch.equal(again.base.mean, rm.Torus(2).origin())
+    assert base_scale(again.base) == scale
+    assert again.identity != replace(config, base_scale=None).identity
+
+
+def test_a_base_of_another_law_cannot_be_stored() -> None:
+    estimate = rm.KernelDensity(rm.Sphere(2), torch.eye(3), 0.4)
+    with pytest.raises(rm.OptionError, match="uniform or a wrapped normal law, not from KernelDensity"):
+        base_scale(estimate)
+
+
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [
+        ({"name": "Cauchy"}, "the base 'Cauchy' is unknown"),
+        ({"name": "WrappedNormal"}, "'scale' is missing"),
+        ({"name": "WrappedNormal", "scale": "wide"}, "not 'wide'"),
+        ({"name": "WrappedNormal", "scale": -1.0}, "positive number, got -1"),
+        ({"name": "WrappedNormal", "scale": [1.0, 2.0, 3.0]}, "has shape"),
+    ],
+    ids=str,
+)
+def test_a_base_that_cannot_be_used_is_named(folder: Path, base: dict[str, Any], text: str) -> None:
+    _change(folder, "base", value=base)
+    with pytest.raises(rm.CheckpointError, match=text):
+        load_run(folder)
 
 
 def test_every_class_of_manifold_comes_back(tmp_path: Path, table: Path) -> None:
