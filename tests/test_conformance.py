@@ -26,6 +26,8 @@ MANIFOLDS: list[rm.Manifold] = [
     rm.Torus(1),
     rm.Torus(2),
     rm.Torus(7),
+    rm.Product(rm.Sphere(2), rm.Torus(1)),
+    rm.Product(rm.Euclidean(2), rm.Sphere(1)),
 ]
 DISTRIBUTIONS: list[rm.Distribution] = [
     rm.Uniform(rm.Sphere(2)),
@@ -43,6 +45,7 @@ FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Sphere(2), width=16, depth=2),
     rm.TangentMLP(rm.Torus(2), width=16, depth=2),
     rm.TangentMLP(rm.Euclidean(3), width=16, depth=2),
+    rm.TangentMLP(rm.Product(rm.Sphere(2), rm.Torus(1)), width=16, depth=2),
 ]
 FEATURES: list[torch.nn.Module] = [
     fields.FourierFeatures(3, (1.0, 4.0), count=4, generator=torch.Generator().manual_seed(0)),
@@ -53,7 +56,7 @@ SOLVERS: list[rm.Solver] = [rm.Euler(8), rm.Midpoint(8), rm.RK4(8), rm.DormandPr
 SCHEDULES: list[rm.Schedule] = [rm.Linear(), rm.Cosine(), rm.Polynomial(2.0)]
 PATHS: list[rm.ConditionalPath] = [
     rm.GeodesicPath(manifold, schedule)
-    for manifold in (rm.Sphere(2), rm.Torus(2), rm.Euclidean(3))
+    for manifold in (rm.Sphere(2), rm.Torus(2), rm.Euclidean(3), rm.Product(rm.Sphere(2), rm.Torus(1)))
     for schedule in SCHEDULES
 ]
 COUPLINGS: list[rm.Coupling] = [rm.Independent(), rm.OptimalTransport(rm.Sphere(2))]
@@ -139,7 +142,7 @@ every_manifold = pytest.mark.parametrize("M", MANIFOLDS, ids=repr)
 
 @every_manifold
 def test_manifold_repr_builds_an_equal_manifold(M: rm.Manifold) -> None:
-    again = eval(repr(M), {type(M).__name__: type(M)})
+    again = eval(repr(M), {name: getattr(rm, name) for name in dir(rm) if name[0].isupper()})
     assert again == M
     assert hash(again) == hash(M)
     assert rm.Sphere(99) != M
@@ -307,7 +310,9 @@ def drift(M: rm.Manifold) -> rm.VectorField:
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=repr)
-@pytest.mark.parametrize("M", [rm.Sphere(2), rm.Torus(2), rm.Euclidean(3)], ids=repr)
+@pytest.mark.parametrize(
+    "M", [rm.Sphere(2), rm.Torus(2), rm.Euclidean(3), rm.Product(rm.Sphere(2), rm.Torus(1))], ids=repr
+)
 @every_batch
 @every_dtype
 def test_solver_stays_on_the_manifold_and_finds_its_way_back(

@@ -3,6 +3,7 @@
 from rmatch.manifolds.base import Integral, Manifold, Quadrature
 from rmatch.manifolds.embedded import EmbeddedManifold
 from rmatch.manifolds.euclidean import Euclidean, FlatManifold
+from rmatch.manifolds.product import Product
 from rmatch.manifolds.sphere import Sphere
 from rmatch.manifolds.torus import Torus
 
@@ -12,6 +13,7 @@ __all__ = [
     "FlatManifold",
     "Integral",
     "Manifold",
+    "Product",
     "Quadrature",
     "Sphere",
     "Torus",

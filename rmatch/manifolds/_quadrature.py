@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +23,20 @@ REPLICATES = 8
 _CHUNK = 1 << 16
 
 Rule = tuple[Tensor, Tensor]
+
+
+class Quadrature(NamedTuple):
+    """Nodes `(N, *point_shape)` and weights `(N,)` with `Σ w_k f(x_k) ≈ ∫ f dV_g`."""
+
+    nodes: Tensor
+    weights: Tensor
+
+
+class Integral(NamedTuple):
+    """An integral and an estimate of its error, both in the units of the integrand times volume."""
+
+    value: Tensor
+    error: Tensor
 
 
 def integrate(manifold: Manifold, f: ScalarFunction, degree: int, with_error: bool) -> Rule:
@@ -120,16 +134,25 @@ def normal_sequence(n: int, degree: int, dtype: torch.dtype, device: torch.devic
     return nodes.to(device, dtype), weights.to(device, dtype)
 
 
-def importance_rule(manifold: Manifold, degree: int, dtype: torch.dtype, device: torch.device | None) -> Rule:
-    """Sobol points made standard normal in the tangent space at the origin and carried to the manifold by `exp`."""
+def sequence_rule(manifold: Manifold, degree: int, dtype: torch.dtype, device: torch.device | None) -> Quadrature:
+    """Sobol points of the unit cube, carried to the manifold by `from_cube`."""
+    nodes, weights = manifold.from_cube(_sobol(manifold.cube_size, degree))
+    return Quadrature(nodes.to(device, dtype), (weights / len(nodes)).to(device, dtype))
+
+
+def importance_points(manifold: Manifold, u: Tensor) -> Quadrature:
+    """Points of the cube made standard normal in the tangent space at the origin and carried to the manifold by `exp`.
+
+    The weights are those of importance sampling, for a mean over the points.
+    """
     origin = manifold.origin(dtype=torch.float64)
-    coefficients = _normal_points(manifold.dim, degree)
+    coefficients = torch.special.ndtri(u)
     flat = manifold.frame(origin).reshape(manifold.dim, -1)
     tangents = (coefficients @ flat).reshape(-1, *manifold.point_shape)
-    weights = _inverse_normal_density(coefficients) * manifold.log_det_exp(origin, tangents).exp() / len(tangents)
+    weights = _inverse_normal_density(coefficients) * manifold.log_det_exp(origin, tangents).exp()
     nodes = manifold.exp(origin, tangents)
     reached_first = manifold.dist(origin, nodes) > (1 - 1e-6) * manifold.norm(origin, tangents)
-    return nodes.to(device, dtype), (weights * reached_first).to(device, dtype)  # each point counts once
+    return Quadrature(nodes, weights * reached_first)  # each point counts once
 
 
 def _sobol(d: int, degree: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple, overload
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -14,24 +14,11 @@ import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import PointError, TangentError
 from rmatch._numerics import orthonormalise, sqrt, standard_normal
 from rmatch._typing import ScalarFunction, Shape, TangentFunction
+from rmatch.manifolds._quadrature import Integral, Quadrature
 
 __all__ = ["Integral", "Manifold", "Quadrature"]
 
 DivergenceMethod = Literal["exact", "hutchinson"]
-
-
-class Quadrature(NamedTuple):
-    """Nodes `(N, *point_shape)` and weights `(N,)` with `Σ w_k f(x_k) ≈ ∫ f dV_g`."""
-
-    nodes: Tensor
-    weights: Tensor
-
-
-class Integral(NamedTuple):
-    """An integral and an estimate of its error, both in the units of the integrand times volume."""
-
-    value: Tensor
-    error: Tensor
 
 
 class Manifold(ABC):
@@ -250,12 +237,21 @@ class Manifold(ABC):
         The default is importance sampling by `exp` of a normal law at the origin with quasi-random points, of which
         those beyond the cut locus count nothing.
         """
-        return Quadrature(*_quadrature.importance_rule(self, degree, dtype, device))
+        return _quadrature.sequence_rule(self, degree, dtype, device)
 
     def quadrature_is_exact(self, degree: int) -> bool:
         """Whether `quadrature(degree)` is exact for smooth functions of that degree (else it is quasi-Monte Carlo)."""
         del degree
         return False
+
+    @property
+    def cube_size(self) -> int:
+        """How many numbers `from_cube` takes for a point."""
+        return self.dim
+
+    def from_cube(self, u: Tensor) -> Quadrature:
+        """Points for rows `(N, cube_size)` of the unit cube, with weights of which `Σ w_k f(x_k) / N ≈ ∫ f dV_g`."""
+        return _quadrature.importance_points(self, u)
 
     @overload
     def integrate(self, f: ScalarFunction, *, degree: int = 60, with_error: Literal[False] = False) -> Tensor: ...
@@ -272,6 +268,25 @@ class Manifold(ABC):
         """
         value, error = _quadrature.integrate(self, f, degree, with_error)
         return Integral(value, error) if with_error else value
+
+    # ---- what a solver asks -----------------------------------------------------------------------------------------
+
+    def contains(self, x: Tensor) -> Tensor | None:
+        """Where coordinates lie in the open set that the manifold is, `(*batch)`; None where `project` takes any."""
+        del x
+        return None
+
+    def magnitude(self, x: Tensor) -> Tensor:
+        """The size that a relative tolerance refers to, for each coordinate: 1 unless coordinates have no bound."""
+        return torch.ones_like(x)
+
+    def error_size(self, x: Tensor, y: Tensor, v: Tensor, *, rtol: float, atol: float) -> Tensor:
+        """How large an error `v` of a step from `x` to `y` is, in units of the tolerance: `(*batch)`.
+
+        It is the root mean square of its coefficients on a frame, so a tolerance means the same length everywhere.
+        """
+        del y
+        return self.norm(x, self.to_tangent(x, v)) / (math.sqrt(self.dim) * (atol + rtol))
 
     # ---- checks -----------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,11 @@ class EmbeddedManifold(Manifold):
         """The ambient coordinates, flat."""
         return x.flatten(-len(self.point_shape))
 
+    def error_size(self, x: Tensor, y: Tensor, v: Tensor, *, rtol: float, atol: float) -> Tensor:
+        """The root mean square over the coordinates, each divided by `atol + rtol` times its `magnitude`."""
+        scale = atol + rtol * torch.maximum(self.magnitude(x), self.magnitude(y))
+        return (v / scale).square().flatten(-len(self.point_shape)).mean(-1).sqrt()
+
     @property
     def span_size(self) -> int:
         """The size of an ambient array."""

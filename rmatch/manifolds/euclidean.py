@@ -81,6 +81,10 @@ class Euclidean(FlatManifold):
         """`x` itself."""
         return x
 
+    def magnitude(self, x: Tensor) -> Tensor:
+        """`|x|`, for each coordinate."""
+        return x.abs()
+
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The point `x + t (y - x)` and the constant velocity `y - x`."""
         v = y - x

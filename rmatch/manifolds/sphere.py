@@ -144,6 +144,16 @@ class Sphere(EmbeddedManifold):
         """Whether the product rule is used: always up to S², beyond while it has at most a million nodes."""
         return self.dim <= 2 or _quadrature.sphere_rule_size(self.dim, degree) <= _quadrature.LARGEST_RULE
 
+    @property
+    def cube_size(self) -> int:
+        """`n + 1`: a point is a normal vector, projected."""
+        return self.dim + 1
+
+    def from_cube(self, u: Tensor) -> Quadrature:
+        """Normal vectors, projected: all have the same weight."""
+        nodes = self.project(torch.special.ndtri(u))
+        return Quadrature(nodes, nodes.new_full(nodes.shape[:-1], self.volume))
+
     def _departure(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The part of `y` tangent at `x`, its length sin θ, and cos θ.
 

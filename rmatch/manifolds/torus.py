@@ -100,6 +100,10 @@ class Torus(FlatManifold):
         del degree
         return self.dim <= 3
 
+    def from_cube(self, u: Tensor) -> Quadrature:
+        """The cube itself, stretched: all points have the same weight."""
+        return Quadrature(self.project(_PERIOD * u), u.new_full(u.shape[:-1], self.volume))
+
     def check_point(self, x: Tensor, *, tolerance: float | None = None) -> str | None:
         """What is wrong with `x` as angles, or None: its shape, a value that is not finite, one outside [0, 2π)."""
         problem = self._check_array(x, "points")

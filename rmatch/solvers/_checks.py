@@ -27,6 +27,26 @@ class State(NamedTuple):
     log_density: Tensor | None
 
 
+class LeftDomainError(SolverError):
+    """A stage of a step left the open set of coordinates that the manifold is."""
+
+
+def require_inside(manifold: Manifold, point: Tensor, t: float, h: float) -> None:
+    """Raise `LeftDomainError` with the row of the first point that no projection can take to the manifold."""
+    inside = manifold.contains(point)
+    if inside is None:
+        return
+    try:
+        escaped = not bool(inside.all())
+    except RuntimeError:  # inside vmap
+        return
+    if escaped:
+        row = ", ".join(map(str, (~inside).nonzero()[0].tolist())) or "0"
+        raise LeftDomainError(
+            f"a step of {h:.2g} from t={t:.6g} takes row {row} out of {manifold!r}; {Status.LEFT_DOMAIN.value}"
+        )
+
+
 def largest(x: Tensor) -> float:
     """The largest absolute entry, 0 where there is none, NaN where values cannot be read."""
     if not x.numel():

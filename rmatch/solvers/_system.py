@@ -12,7 +12,7 @@ from rmatch._errors import InputError, ShapeError
 from rmatch._typing import TimeField
 from rmatch.manifolds import Manifold
 from rmatch.manifolds.base import DivergenceMethod
-from rmatch.solvers._checks import Slope, State, largest
+from rmatch.solvers._checks import Slope, State, largest, require_inside
 from rmatch.solvers.tableaux import Tableau
 
 
@@ -75,6 +75,9 @@ class System:
             h: Length, negative to go back in time.
             state: Where the step starts.
             first: The slope there, where it is known.
+
+        Raises:
+            LeftDomainError: A stage leaves the open set of coordinates that the manifold is.
         """
         slopes: list[Slope] = []
         point = state.point
@@ -83,11 +86,21 @@ class System:
                 slopes.append(first)
                 continue
             if row:
-                point = self.manifold.project(combine(state.point, h, row, [k.velocity for k in slopes]))
+                point = self.move(t, h, state.point, row, slopes)
             slopes.append(self.slope(t + node * h, point))
         if not tableau.first_same_as_last:  # else the last stage was taken at the result
-            point = self.manifold.project(combine(state.point, h, tableau.weights, [k.velocity for k in slopes]))
+            point = self.move(t, h, state.point, tableau.weights, slopes)
         return Step(State(point, self._log_density(tableau, h, state, slopes)), slopes)
+
+    def move(self, t: float, h: float, start: Tensor, weights: Sequence[float], slopes: Sequence[Slope]) -> Tensor:
+        """The point of the manifold at `start + h Σ w_i k_i`, on a step of length `h` from time `t`.
+
+        Raises:
+            LeftDomainError: No projection can take those coordinates to the manifold.
+        """
+        point = combine(start, h, weights, [k.velocity for k in slopes])
+        require_inside(self.manifold, point, t, h)
+        return self.manifold.project(point)
 
     def _log_density(self, tableau: Tableau, h: float, state: State, slopes: list[Slope]) -> Tensor | None:
         if state.log_density is None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError, SolverError
-from rmatch.solvers._checks import Slope, State, not_finite
+from rmatch.solvers._checks import LeftDomainError, Slope, State, not_finite
 from rmatch.solvers._system import Step, System, combine
 from rmatch.solvers.base import Integration, Solver
 from rmatch.solvers.status import Status
@@ -27,11 +27,13 @@ _SMALLEST_STEP = 4.0  # in roundings of the time
 class DormandPrince(Solver):
     """The pair 5(4) of Dormand and Prince with steps from a PI controller; six evaluations a step, order 5.
 
-    The error estimate of a step is held below the tolerance for every point on its own: the root mean square over its
-    coordinates, each divided by `atol + rtol max(|x|, |x_new|)`, and the error of its log-density divided in the same
-    way, are at most 1. Where the volume is finite, the coordinates are angles or entries of unit vectors; their size
-    says nothing, and 1 is taken for |x|. Hence the result for a point hardly depends on the rest of its batch, and all
-    points of a batch share the steps of the hardest one.
+    The error estimate of a step is held below the tolerance for every point on its own: its size, as the manifold's
+    `error_size` measures it, and the error of its log-density, divided by `atol + rtol` times the larger of its values
+    before and after the step, are at most 1. On Euclidean space the size is the root mean square over the coordinates,
+    each divided by `atol + rtol max(|x|, |x_new|)`. Elsewhere it is the length of the error in the metric, per
+    dimension, in units of `atol + rtol`: coordinates that are angles or entries of unit vectors say nothing by their
+    size, and near the boundary of a ball or a cone a small change of them is a large one. Hence the result for a point
+    hardly depends on the rest of its batch, and all points of a batch share the steps of the hardest one.
 
     The last stage of a step lies at its projected result and is the first stage of the next one.
 
@@ -79,7 +81,14 @@ class DormandPrince(Solver):
                 )
             last = abs(t1 - t) <= h * (1 + 1e-6)
             signed = t1 - t if last else math.copysign(h, t1 - t0)
-            step = system.step(_TABLEAU, t, signed, state, first)
+            try:
+                step = system.step(_TABLEAU, t, signed, state, first)
+            except LeftDomainError:
+                h, retried = abs(signed) * _NOT_FINITE_FACTOR, True
+                rejected += 1
+                if h < _CLOSE_ENOUGH * abs(t1 - t0):
+                    raise
+                continue
             error = self._error(system, signed, state, step)
             if error <= 1.0:
                 h = abs(signed) * _growth(error, previous, 1.0 if retried else _LARGEST_FACTOR)
@@ -103,17 +112,17 @@ class DormandPrince(Solver):
 
         Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", 2nd ed., II.4.
         """
-        bounded = math.isfinite(system.manifold.volume)
-        position = torch.ones_like(state.point) if bounded else state.point
-        size = self._norm(system, state, state, position, None)
+        size = self._position_size(system, state)
         slope = self._norm(system, state, state, first.velocity, first.divergence)
         if not math.isfinite(slope):
             raise SolverError(not_finite(system.manifold, [first]))
         h = 0.01 * size / slope if size > 1e-5 and slope > 1e-5 else 1e-6
         h = min(h, abs(span))
         signed = math.copysign(h, span)
-        probe = system.manifold.project(combine(state.point, signed, (1.0,), (first.velocity,)))
-        second = system.slope(first.time + signed, probe)
+        try:
+            second = system.slope(first.time + signed, system.move(first.time, signed, state.point, (1.0,), [first]))
+        except LeftDomainError:
+            return h
         change = None
         if first.divergence is not None and second.divergence is not None:
             change = second.divergence - first.divergence
@@ -138,16 +147,23 @@ class DormandPrince(Solver):
     @torch.no_grad()
     def _norm(self, system: System, before: State, after: State, point: Tensor, log_density: Tensor | None) -> float:
         """The size of a change of the state in units of the tolerance: the largest over the rows."""
-        scale: Tensor | float = self.atol + self.rtol
-        if not math.isfinite(system.manifold.volume):
-            scale = self._scale(before.point, after.point)
-        squares = (point.detach() / scale).square()
-        largest = squares.flatten(-len(system.manifold.point_shape)).mean(-1).amax().sqrt()
+        sizes = system.manifold.error_size(before.point, after.point, point, rtol=self.rtol, atol=self.atol)
+        largest = sizes.amax()
         if log_density is not None and before.log_density is not None and after.log_density is not None:
             parts = log_density.detach().abs() / self._scale(before.log_density, after.log_density)
             largest = torch.maximum(largest, parts.amax())
+        return self._read(largest)
+
+    @torch.no_grad()
+    def _position_size(self, system: System, state: State) -> float:
+        """The size of the coordinates in units of the tolerance: the largest over the rows."""
+        magnitude = system.manifold.magnitude(state.point)
+        squares = (magnitude / (self.atol + self.rtol * magnitude)).square()
+        return self._read(squares.flatten(-len(system.manifold.point_shape)).mean(-1).amax().sqrt())
+
+    def _read(self, value: Tensor) -> float:
         try:
-            return float(largest)
+            return float(value)
         except RuntimeError as error:
             raise SolverError(
                 f"{self!r} cannot choose its steps inside torch.vmap, where values are hidden; hand it the whole batch "

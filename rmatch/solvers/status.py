@@ -13,4 +13,5 @@ class Status(Enum):
     SUCCESS = "the end was reached"
     MAX_STEPS = "raise max_steps, or raise rtol and atol to take longer steps"
     NOT_FINITE = "look at the field there: it must be finite on the whole manifold and time interval"
+    LEFT_DOMAIN = "take shorter steps, or look at the field there: near the boundary it may be too large"
     STEP_TOO_SMALL = "raise rtol and atol, use float64, or look at the field there: it may not be smooth"

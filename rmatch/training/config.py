@@ -196,8 +196,7 @@ def base_scale(base: Distribution) -> float | tuple[float, ...] | None:
         return None
     if not isinstance(base, WrappedNormal):
         raise OptionError(f"a run starts from a uniform or a wrapped normal law, not from {base!r}")
-    widths = base.scale.tolist()
-    return tuple(widths) if isinstance(widths, list) else widths
+    return tuple(base.scale.tolist()) if base.scale.dim() else float(base.scale)
 
 
 def _base_to_dict(scale: float | tuple[float, ...] | None) -> dict[str, Any]:
