@@ -10,10 +10,13 @@ Two habits hold everywhere in the library:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
+
+_Value = TypeVar("_Value", Tensor, tuple[Tensor, Tensor])
 
 _SMALL_SQUARE = (
     1e-4  # below it three Taylor terms are exact to 1e-19, and 1/s no longer magnifies round-off in derivatives
@@ -133,3 +136,8 @@ def standard_normal(shape: Sequence[int], like: Tensor, generator: torch.Generat
     """Independent N(0, 1) numbers of the dtype and device of `like`, drawn where the generator is."""
     source = like.device if generator is None else generator.device
     return torch.randn(tuple(shape), generator=generator, dtype=like.dtype, device=source).to(like.device)
+
+
+def vjp(f: Callable[[Tensor], _Value], x: Tensor) -> tuple[_Value, Callable[[_Value], tuple[Tensor]]]:
+    """The value of `f` and its vector-Jacobian product; torch's own annotation leaves open how much is returned."""
+    return cast("tuple[_Value, Callable[[_Value], tuple[Tensor]]]", torch.func.vjp(f, x))

@@ -9,12 +9,13 @@ the manifold are taken: how V is extended off it cannot matter.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
+from rmatch._numerics import vjp
 from rmatch._typing import ScalarFunction, TangentFunction
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def _vjp(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Callable[[Te
     for a network. Where nobody can ask for that, under `torch.no_grad`, plain autograd does the same work without it.
     """
     if torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return cast("tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]", torch.func.vjp(f, x))
+        return vjp(f, x)
     try:
         start = x.detach().requires_grad_()
     except RuntimeError:  # inside a transform of torch.func, which has its own way to differentiate
-        return cast("tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]", torch.func.vjp(f, x))
+        return vjp(f, x)
     with torch.enable_grad():
         value = f(start)
 

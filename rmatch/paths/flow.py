@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
+from rmatch._numerics import vjp
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
@@ -65,7 +68,35 @@ class FlowPath(ProbabilityPath):
             raise OptionError(f"{self.solver!r} returned no log-density although it was asked for one")
         return self.base.log_prob(back.point) - back.log_density_change
 
-    def solve(self, x: Tensor, start: float, end: float, *, divergence: str | None = None) -> Solution:
+    def log_prob_and_score(self, t: float, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The log-density and the score, carried along the trajectory through `x` by their own equations.
+
+        With λ_t the differential of log q_t at x_t, `dλ/dt = -(DW_t)ᵀ λ - d(Div W_t)`, and the score is its `sharp`: no
+        graph of a whole solve is kept, as differentiating `log_prob` would need. Nothing is differentiable here.
+        """
+        with torch.no_grad():
+            start = self.solve(x, t, 0.0).point
+            log_base, pull = vjp(self.base.log_prob, start)
+            (differential,) = pull(torch.ones_like(log_base))
+            there = self.solve(start, 0.0, t, divergence="exact", differential=differential)
+            if there.log_density_change is None or there.differential is None:
+                raise OptionError(f"{self.solver!r} returned no log-density although it was asked for one")
+            return log_base + there.log_density_change, self.manifold.sharp(x, there.differential)
+
+    def score(self, t: float, x: Tensor) -> Tensor:
+        """The score of q_t; see `log_prob_and_score`."""
+        return self.log_prob_and_score(t, x)[1]
+
+    def solve(
+        self,
+        x: Tensor,
+        start: float,
+        end: float,
+        *,
+        divergence: str | None = None,
+        differential: Tensor | None = None,
+        parameters: Sequence[Tensor] | None = None,
+    ) -> Solution:
         """Carry points along the field from one time to another; the solution tells the cost and the accuracy too.
 
         Args:
@@ -73,6 +104,8 @@ class FlowPath(ProbabilityPath):
             start: The time that they are at, in [0, 1].
             end: The time to carry them to, in [0, 1]; before `start` to go back.
             divergence: `"exact"` or `"hutchinson"` to follow the log-density as well.
+            differential: The differential of the log-density at the start, to follow it as well; see `Solver.solve`.
+            parameters: What the field depends on, for gradients in little memory; see `Solver.solve`.
 
         Raises:
             OptionError: A time lies outside [0, 1].
@@ -81,7 +114,16 @@ class FlowPath(ProbabilityPath):
         for time in (start, end):
             if not 0.0 <= time <= 1.0:
                 raise OptionError(f"a path has times from 0 to 1, got t={time}")
-        return self.solver.solve(self.manifold, self.field, x, start, end, divergence=divergence)
+        return self.solver.solve(
+            self.manifold,
+            self.field,
+            x,
+            start,
+            end,
+            divergence=divergence,
+            differential=differential,
+            parameters=parameters,
+        )
 
     def __repr__(self) -> str:
         """The constructor call."""

@@ -13,18 +13,26 @@ from rmatch.solvers.status import Status
 
 
 class Slope(NamedTuple):
-    """The velocity of the points, `(*batch, *point_shape)`, and the divergence `(*batch)` where it is asked for."""
+    """The right-hand side: the velocity `(*batch, *point_shape)`, and what else is asked for.
+
+    That is the divergence `(*batch)` and the rate of change of the differential, shaped as the velocity.
+    """
 
     time: float
     velocity: Tensor
     divergence: Tensor | None
+    differential: Tensor | None = None
 
 
 class State(NamedTuple):
-    """Points `(*batch, *point_shape)` and the change of their log-density so far, `(*batch)`, or None."""
+    """Points `(*batch, *point_shape)`, and what else is asked for.
+
+    That is the change of their log-density so far, `(*batch)`, and its differential, shaped as the points.
+    """
 
     point: Tensor
     log_density: Tensor | None
+    differential: Tensor | None = None
 
 
 class LeftDomainError(SolverError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rmatch._errors import InputError, ShapeError
+from rmatch._numerics import vjp
 from rmatch._typing import TimeField
 from rmatch.manifolds import Manifold
 from rmatch.manifolds.base import DivergenceMethod
@@ -23,8 +24,23 @@ class Step(NamedTuple):
     slopes: list[Slope]
 
 
+class Move(NamedTuple):
+    """An accepted step: where it started, and how long it was."""
+
+    tableau: Tableau
+    t: float
+    h: float
+    state: State
+
+
 class System:
-    """The equations `dx/dt = V_t(x)`, `d log q_t(x)/dt = -Div V_t(x)`, and a count of their evaluations.
+    """The equations of a point, of its log-density and of the differential of that, and a count of their evaluations.
+
+        dx/dt = V_t(x),   d log q_t(x)/dt = -Div V_t(x),   dλ/dt = -(DV_t)ᵀ λ - d(Div V_t),  λ = d log q_t at x.
+
+    The last is the derivative of the second along the flow. Its λ is a covector of the coordinates: the differential of
+    `log q_t ∘ project`, with V extended off the manifold as `V_t ∘ project`. Applied to tangent vectors it is what it
+    is on the manifold, however the first λ was extended.
 
     Hutchinson probes come from the same seed at every evaluation, so that the integrand is a function of t and x: an
     adaptive solver could not tell fresh noise from an error of its own.
@@ -44,10 +60,11 @@ class System:
         self.probes = probes
         self.evaluations = 0
         self.normal_part = 0.0
+        self.trace: list[Move] | None = None
         self._seed = _draw_seed(generator) if divergence == "hutchinson" else 0
 
-    def slope(self, t: float, x: Tensor) -> Slope:
-        """The right-hand side at time `t` and the points `x`."""
+    def slope(self, t: float, x: Tensor, differential: Tensor | None = None) -> Slope:
+        """The right-hand side at time `t`, the points `x` and the differential there."""
         self.evaluations += 1
         time = torch.as_tensor(t, dtype=x.dtype, device=x.device)
         if self.divergence is None:
@@ -60,11 +77,30 @@ class System:
                 probes=self.probes,
                 generator=probes,
             )
+            if differential is not None:
+                return self._slope_with_differential(evaluate, t, x, differential)
             velocity, divergence = evaluate(x)
         velocity = self._checked(velocity, x)
         if self.evaluations == 1:
             self.normal_part = largest(velocity - self.manifold.to_tangent(x, velocity))
         return Slope(t, velocity, divergence)
+
+    def _slope_with_differential(
+        self, evaluate: Callable[[Tensor], tuple[Tensor, Tensor]], t: float, x: Tensor, differential: Tensor
+    ) -> Slope:
+        """The vector-Jacobian product of field and divergence together, with λ and 1, is what λ loses."""
+
+        def extended(y: Tensor) -> tuple[Tensor, Tensor]:
+            return evaluate(self.manifold.project(y))
+
+        (velocity, divergence), pull = vjp(extended, x)
+        (loss,) = pull((differential, torch.ones_like(divergence)))
+        return Slope(t, velocity, divergence, -loss)
+
+    def accept(self, tableau: Tableau, t: float, h: float, state: State) -> None:
+        """Take note of a step from a state, where someone wants to walk back."""
+        if self.trace is not None:
+            self.trace.append(Move(tableau, t, h, state))
 
     def step(self, tableau: Tableau, t: float, h: float, state: State, first: Slope | None = None) -> Step:
         """One step of length `h`: every stage is taken at a point of the manifold, and so is the result.
@@ -80,17 +116,19 @@ class System:
             LeftDomainError: A stage leaves the open set of coordinates that the manifold is.
         """
         slopes: list[Slope] = []
-        point = state.point
+        point, differential = state.point, state.differential
         for node, row in zip(tableau.nodes, tableau.stages, strict=True):
             if not slopes and first is not None:
                 slopes.append(first)
                 continue
             if row:
                 point = self.move(t, h, state.point, row, slopes)
-            slopes.append(self.slope(t + node * h, point))
+                differential = self._differential(h, state, row, slopes)
+            slopes.append(self.slope(t + node * h, point, differential))
         if not tableau.first_same_as_last:  # else the last stage was taken at the result
             point = self.move(t, h, state.point, tableau.weights, slopes)
-        return Step(State(point, self._log_density(tableau, h, state, slopes)), slopes)
+        log_density = self._log_density(tableau, h, state, slopes)
+        return Step(State(point, log_density, self._differential(h, state, tableau.weights, slopes)), slopes)
 
     def move(self, t: float, h: float, start: Tensor, weights: Sequence[float], slopes: Sequence[Slope]) -> Tensor:
         """The point of the manifold at `start + h Σ w_i k_i`, on a step of length `h` from time `t`.
@@ -106,6 +144,12 @@ class System:
         if state.log_density is None:
             return None
         return combine(state.log_density, -h, tableau.weights, [k.divergence for k in slopes])
+
+    @staticmethod
+    def _differential(h: float, state: State, weights: Sequence[float], slopes: list[Slope]) -> Tensor | None:
+        if state.differential is None:
+            return None
+        return combine(state.differential, h, weights, [k.differential for k in slopes])
 
     @staticmethod
     def _checked(velocity: Tensor, x: Tensor) -> Tensor:

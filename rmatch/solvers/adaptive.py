@@ -71,7 +71,7 @@ class DormandPrince(Solver):
         smallest = _SMALLEST_STEP * torch.finfo(state.point.dtype).eps * max(abs(t0), abs(t1))
         t, accepted, rejected = t0, 0, 0
         previous, retried = _FLOOR, False
-        first = system.slope(t0, state.point)
+        first = system.slope(t0, state.point, state.differential)
         h = self._starting_step(system, state, first, t1 - t0)
         while t != t1:
             if accepted + rejected == self.max_steps:
@@ -93,6 +93,7 @@ class DormandPrince(Solver):
             if error <= 1.0:
                 h = abs(signed) * _growth(error, previous, 1.0 if retried else _LARGEST_FACTOR)
                 previous, retried = max(error, _FLOOR), False
+                system.accept(_TABLEAU, t, signed, state)
                 t, state, first = t1 if last else t + signed, step.state, step.slopes[-1]
                 accepted += 1
             else:
@@ -142,7 +143,14 @@ class DormandPrince(Solver):
         log_density = None
         if state.log_density is not None:
             log_density = combine(torch.zeros_like(state.log_density), h, weights, [k.divergence for k in step.slopes])
-        return self._norm(system, state, step.state, point, log_density)
+        size = self._norm(system, state, step.state, point, log_density)
+        if state.differential is None or step.state.differential is None:
+            return size
+        with torch.no_grad():
+            change = combine(torch.zeros_like(state.point), h, weights, [k.differential for k in step.slopes])
+            parts = (change / self._scale(state.differential, step.state.differential)).square()
+            worst = parts.flatten(-len(system.manifold.point_shape)).mean(-1).amax().sqrt()
+            return self._read(worst.clamp_min(size))  # keeps a NaN in either
 
     @torch.no_grad()
     def _norm(self, system: System, before: State, after: State, point: Tensor, log_density: Tensor | None) -> float:

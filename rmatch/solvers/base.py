@@ -12,10 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rmatch._errors import OptionError, PointError
+from rmatch._errors import OptionError, PointError, ShapeError
 from rmatch._typing import TimeField
 from rmatch.manifolds import Manifold
 from rmatch.solvers._checks import State, largest
+from rmatch.solvers._recompute import Walk
 from rmatch.solvers._system import System
 from rmatch.solvers.status import Status
 
@@ -41,6 +42,8 @@ class Solution:
             inside `torch.vmap`, where values cannot be read; so too the next).
         normal_part: The largest coordinate of the part of the field that is not tangent, at the start; the flow is that
             of the tangent part to first order only.
+        differential: The differential of `log q_{t1}` at the end, a covector `(*batch, *point_shape)` whose `sharp` is
+            the score; None where it was not asked for.
     """
 
     point: Tensor
@@ -52,6 +55,7 @@ class Solution:
     rejected: int
     constraint_violation: float
     normal_part: float
+    differential: Tensor | None = None
 
 
 class Integration(NamedTuple):
@@ -86,6 +90,8 @@ class Solver(ABC):
         divergence: str | None = None,
         probes: int = 1,
         generator: torch.Generator | None = None,
+        differential: Tensor | None = None,
+        parameters: Sequence[Tensor] | None = None,
     ) -> Solution:
         """Carry points along a field from time `t0` to `t1`, back in time where `t1 < t0`.
 
@@ -102,6 +108,11 @@ class Solver(ABC):
                 evaluation, `"hutchinson"` for an unbiased estimate from `probes` of them.
             probes: Tangent probes of the Hutchinson estimate, the same ones during the whole solve.
             generator: Source of the probes.
+            differential: The differential of `log q_{t0}` at `x0`, a covector `(*batch, *point_shape)`, to carry it
+                along too; it needs `divergence="exact"`.
+            parameters: What the field depends on, for gradients in memory that does not grow with the number of steps:
+                each step is computed again in the backward pass. Then the result can be differentiated once, in these
+                and in `x0` only.
 
         Returns:
             The solution.
@@ -130,14 +141,27 @@ class Solver(ABC):
             raise OptionError(f"unknown divergence method {divergence!r}; use None, 'exact' or 'hutchinson'")
         if probes < 1:
             raise OptionError(f"the Hutchinson estimate needs at least one probe, got probes={probes}")
+        if differential is not None and (divergence != "exact" or parameters is not None):
+            raise OptionError(
+                "the differential of the log-density is carried along with the exact divergence only, and not with "
+                f"parameters, got divergence={divergence!r}"
+            )
+        if differential is not None and differential.shape != x0.shape:
+            raise ShapeError(
+                f"a differential has the shape {tuple(x0.shape)} of the points, got {tuple(differential.shape)}"
+            )
         _require_start(manifold, x0)
         system = System(manifold, field, divergence, probes, generator)  # pyright: ignore[reportArgumentType]
         start = manifold.project(x0)
         batch = start.shape[: start.dim() - len(manifold.point_shape)]
-        state = State(start, None if divergence is None else start.new_zeros(batch))
+        state = State(start, None if divergence is None else start.new_zeros(batch), differential)
         result = Integration(state, 0, 0)
         if t0 != t1 and start.numel():
-            result = self._integrate(system, state, t0, t1)
+            if parameters is None:
+                result = self._integrate(system, state, t0, t1)
+            else:
+                walk = Walk(system, lambda state: self._integrate(system, state, t0, t1))
+                result = Integration(*walk(state, parameters))
         end = result.state.point
         return Solution(
             point=end,
@@ -149,6 +173,7 @@ class Solver(ABC):
             rejected=result.rejected,
             constraint_violation=largest(end - manifold.project(end)),
             normal_part=system.normal_part,
+            differential=result.state.differential,
         )
 
     def trajectory(self, manifold: Manifold, field: TimeField, x0: Tensor, times: Sequence[float] | Tensor) -> Tensor:

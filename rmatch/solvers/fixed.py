@@ -33,6 +33,7 @@ class FixedStep(Solver):
     def _integrate(self, system: System, state: State, t0: float, t1: float) -> Integration:
         tableau, h = self.tableau(), (t1 - t0) / self.steps
         for n in range(self.steps):
+            system.accept(tableau, t0 + n * h, h, state)
             state, slopes = system.step(tableau, t0 + n * h, h, state)
             require_finite(system.manifold, state, slopes)
         return Integration(state, self.steps, 0)
