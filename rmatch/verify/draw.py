@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rmatch.distributions import Distribution
-from rmatch.manifolds import Manifold, Sphere, Torus
+from rmatch.manifolds import Manifold, Product, Sphere, Torus
 from rmatch.paths import ProbabilityPath
 from rmatch.verify.functions import (
     Bell,
@@ -19,6 +19,7 @@ from rmatch.verify.functions import (
     RandomField,
     RandomFunction,
     SolenoidalField,
+    open_part,
     random_field,
     random_function,
 )
@@ -32,6 +33,10 @@ _STEPS = (1.0, 1.0, 1.0, 1e-3, 1e-6, 1e-9, 0.0)
 
 _FARTHEST = 6.0
 """Where the search for a cut locus ends, in units of `Draw.reach` for every dimension's square root."""
+
+
+_BELL = 1.2
+"""Width of a bell: it and the product of two are about as wide as the normal law that quadrature rules are made for."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class Draw:
             ridges=1 if self.level == 0 else 4,
             frequency=1.0 if self.level == 0 else 2.0 if chosen == "wave" else 1.5,
             profile=chosen,
-            bell=self._bell(),
+            bell=None if math.isfinite(self.manifold.volume) else self.bell(),
         )
 
     def field(self, kind: str | None = None, profile: Profile | None = None) -> Field:
@@ -167,20 +172,17 @@ class Draw:
         """A field that is neither a gradient nor free of divergence."""
         return random_field(self.manifold, self.generator, self.function(profile))
 
-    def _bell(self) -> Bell | None:
-        """A bell near the origin; so narrow that it is below 1e-14 where geodesics meet their cut locus."""
-        M = self.manifold
-        if math.isfinite(M.volume):
-            return None
-        origin = M.origin(dtype=torch.float64)
+    def bell(self) -> Bell:
+        """A bell near the origin; so narrow that it is below 1e-13 where geodesics meet their cut locus."""
+        whole = self.manifold.origin(dtype=torch.float64)
+        M, origin = open_part(self.manifold, whole)
         starts = origin.expand(8, *M.point_shape)
-        directions = M.random_tangent(starts, generator=self.generator)
-        cut, found = near_cut_points(M, starts, directions, self.reach)
-        width = 0.7
+        cut, found = near_cut_points(M, starts, M.random_tangent(starts, generator=self.generator), self.reach)
+        width = _BELL
         if bool(found.any()):
             width = min(width, float(M.dist(starts, cut)[found].amin()) / 8)
-        offset = M.random_tangent(origin, generator=self.generator) * (0.3 * width / math.sqrt(M.dim))
-        return Bell(M, M.project(M.exp(origin, offset)), width)
+        offset = self.manifold.random_tangent(whole, generator=self.generator) * (0.2 * width / math.sqrt(M.dim))
+        return Bell(self.manifold, self.manifold.project(self.manifold.exp(whole, offset)), width)
 
 
 def near_cut_points(M: Manifold, x: Tensor, v: Tensor, reach: float) -> tuple[Tensor, Tensor]:
@@ -212,4 +214,9 @@ def exact_cut_points(M: Manifold, x: Tensor) -> Tensor | None:
         return -x
     if isinstance(M, Torus):
         return M.exp(x, torch.full_like(x, math.pi))
+    if isinstance(M, Product):
+        parts = M.split(x)
+        there = [exact_cut_points(factor, part) for factor, part in zip(M.factors, parts, strict=True)]
+        known = any(cut is not None for cut in there)
+        return M.join([a if b is None else b for a, b in zip(parts, there, strict=True)]) if known else None
     return None

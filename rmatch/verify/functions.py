@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rmatch.manifolds import Manifold
+from rmatch.manifolds import Manifold, Product
 from rmatch.verify._derivatives import derivative
 
 __all__ = ["Bell", "GradientField", "RandomField", "RandomFunction", "SolenoidalField"]
@@ -24,7 +24,7 @@ Profile = Literal["wave", "power", "neuron"]
 
 @dataclass(frozen=True)
 class Bell:
-    """The function `exp(-d(x, centre)²/2 width²)`.
+    """The function `exp(-d(x, centre)²/2 width²)`; on a product d is the distance in the factors of infinite volume.
 
     Args:
         manifold: Where it lives.
@@ -38,13 +38,24 @@ class Bell:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The values at points `(*batch, *point_shape)`: `(*batch)`."""
-        centre = self.centre.to(x)
-        v = self.manifold.log(centre, x)
-        return (-self.manifold.inner(centre, v, v) / (2 * self.width**2)).exp()
+        M, y = open_part(self.manifold, x)
+        centre = open_part(self.manifold, self.centre.to(x))[1]
+        v = M.log(centre, y)
+        return (-M.inner(centre, v, v) / (2 * self.width**2)).exp()
 
     def __repr__(self) -> str:
         """The formula."""
         return f"exp(-d(x, {_numbers(self.centre)})²/{2 * self.width**2:.3g})"
+
+
+def open_part(M: Manifold, x: Tensor) -> tuple[Manifold, Tensor]:
+    """The factors of infinite volume and the coordinates there; a manifold that is no product is its own factor."""
+    if not isinstance(M, Product):
+        return M, x
+    kept = [k for k, factor in enumerate(M.factors) if math.isinf(factor.volume)]
+    part = Product(*(M.factors[k] for k in kept))
+    pieces = M.split(x)
+    return part, part.join([pieces[k] for k in kept])
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Manifolds that are wrong on purpose: each class makes one mistake that has been made in practice."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -67,6 +69,30 @@ class BlindToTheSeam(rm.Torus):
         return y - x
 
 
+class VolumeOff(rm.Sphere):
+    """The volume of the ball in place of that of its surface, so that the uniform density is off by a constant."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.volume /= n + 1
+
+
+class WeightsOff(rm.Sphere):
+    """A Gauss rule in the polar angle without the factor that belongs to it."""
+
+    def quadrature(self, degree: int = 60, **options) -> rm.Quadrature:
+        nodes, weights = super().quadrature(degree, **options)
+        return rm.Quadrature(nodes, weights * (1 - nodes[:, -1] ** 2).sqrt() * 4 / math.pi)
+
+
+class SeamTwice(rm.Torus):
+    """A trapezoid rule that has the angle 0 and the angle 2π, which is the same."""
+
+    def quadrature(self, degree: int = 60, **options) -> rm.Quadrature:
+        nodes, weights = super().quadrature(degree, **options)
+        return rm.Quadrature(torch.cat([nodes, nodes[:1]]), torch.cat([weights, weights[:1]]))
+
+
 class Raises(rm.Sphere):
     """A method that is not there yet."""
 
@@ -95,6 +121,15 @@ WRONG = [
     (AreaAsLength(2), "determinant-of-exp"),
     (SquaredDistance(2), "triangle-inequality"),
     (BlindToTheSeam(1), "logarithm-is-shortest"),
+    (VolumeOff(2), "volume-normalisation"),
+    (WeightsOff(2), "integration-by-parts"),
+    (WeightsOff(2), "divergence-theorem"),
+    (WeightsOff(2), "quadrature-in-normal-coordinates"),
+    (SeamTwice(1), "volume-normalisation"),
+    (SeamTwice(1), "integration-by-parts"),
+    (AmbientTrace(2), "divergence-theorem"),
+    (AmbientTrace(2), "green"),
+    (DoubledMetric(2), "integration-by-parts"),
     (Raises(2), "transport-isometry"),
     (Twisted(3), "transport-parallel"),
 ]

@@ -11,12 +11,29 @@ MEMBERS: list[rm.Manifold] = [
     rm.Sphere(2),
     rm.Torus(1),
     rm.Torus(2),
+    rm.Product(rm.Sphere(2), rm.Torus(1)),
 ]
 
 
 @pytest.mark.parametrize("M", MEMBERS, ids=repr)
 def test_members_obey_the_laws(M: rm.Manifold) -> None:
     rm.check_manifold(M).raise_if_failed()
+
+
+@pytest.mark.parametrize("M", [rm.Sphere(2), rm.Torus(2), rm.Torus(3)], ids=repr)
+@pytest.mark.parametrize("law", ["divergence-theorem", "integration-by-parts", "green"])
+def test_integrals_are_spectrally_accurate(M: rm.Manifold, law: str) -> None:
+    """Relative to the integral of the absolute values."""
+    row = rm.check_manifold(M, laws=[law])[law]
+    assert row.residual <= row.tolerance <= 1e-10
+
+
+@pytest.mark.parametrize("M", [rm.Sphere(15), rm.Torus(10)], ids=repr)
+@pytest.mark.parametrize("law", ["divergence-theorem", "integration-by-parts", "green"])
+def test_integrals_in_many_dimensions_lie_within_their_standard_error(M: rm.Manifold, law: str) -> None:
+    """And that error is small enough to see a factor that is missing."""
+    row = rm.check_manifold(M, laws=[law])[law]
+    assert row.residual <= row.tolerance <= 0.3
 
 
 @pytest.mark.slow

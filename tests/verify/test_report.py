@@ -111,6 +111,6 @@ def test_names_and_families_of_laws() -> None:
     names = [law.name for law in LAWS]
     assert len(set(names)) == len(names)
     assert all(name == name.lower().replace(" ", "-") for name in names)
-    assert {"metric", "geodesics", "transport", "calculus"} <= {law.family for law in LAWS}
+    assert {"metric", "geodesics", "transport", "calculus", "integrals"} <= {law.family for law in LAWS}
     assert not set(names) & {law.family for law in LAWS}
     assert all(law.formula and law.catches for law in LAWS)
