@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         VectorField,
     )
     from rmatch.manifolds import (
+        SPD,
         EmbeddedManifold,
         Euclidean,
         Integral,
@@ -101,6 +102,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RK4",
+    "SPD",
     "CheckpointError",
     "ConditionalPath",
     "Cosine",

@@ -28,6 +28,11 @@ MANIFOLDS: list[rm.Manifold] = [
     rm.Torus(7),
     rm.Product(rm.Sphere(2), rm.Torus(1)),
     rm.Product(rm.Euclidean(2), rm.Sphere(1)),
+    rm.SPD(1),
+    rm.SPD(2),
+    rm.SPD(3),
+    rm.SPD(2, metric="log-euclidean"),
+    rm.SPD(3, metric="log-euclidean"),
 ]
 DISTRIBUTIONS: list[rm.Distribution] = [
     rm.Uniform(rm.Sphere(2)),
@@ -35,6 +40,8 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.WrappedNormal(rm.Sphere(2), torch.tensor([0.0, 0.6, 0.8]), 0.5),
     rm.WrappedNormal(rm.Torus(2), torch.tensor([0.1, 6.2]), 0.7),
     rm.WrappedNormal(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 2.0),
+    rm.WrappedNormal(rm.SPD(2), torch.tensor([[2.0, 0.5], [0.5, 1.0]]), 0.5),
+    rm.WrappedNormal(rm.SPD(2, metric="log-euclidean"), torch.tensor([[2.0, 0.5], [0.5, 1.0]]), 0.5),
     rm.KernelDensity(rm.Sphere(2), torch.eye(3), 0.4),
     rm.KernelDensity(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), 0.4),
     rm.VonMisesFisher(rm.Sphere(3), torch.tensor([0.0, 0.6, 0.8, 0.0]), 5.0),
@@ -46,6 +53,8 @@ FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Torus(2), width=16, depth=2),
     rm.TangentMLP(rm.Euclidean(3), width=16, depth=2),
     rm.TangentMLP(rm.Product(rm.Sphere(2), rm.Torus(1)), width=16, depth=2),
+    rm.TangentMLP(rm.SPD(2), width=16, depth=2),
+    rm.TangentMLP(rm.SPD(3, metric="log-euclidean"), width=16, depth=2),
 ]
 FEATURES: list[torch.nn.Module] = [
     fields.FourierFeatures(3, (1.0, 4.0), count=4, generator=torch.Generator().manual_seed(0)),
@@ -56,7 +65,14 @@ SOLVERS: list[rm.Solver] = [rm.Euler(8), rm.Midpoint(8), rm.RK4(8), rm.DormandPr
 SCHEDULES: list[rm.Schedule] = [rm.Linear(), rm.Cosine(), rm.Polynomial(2.0)]
 PATHS: list[rm.ConditionalPath] = [
     rm.GeodesicPath(manifold, schedule)
-    for manifold in (rm.Sphere(2), rm.Torus(2), rm.Euclidean(3), rm.Product(rm.Sphere(2), rm.Torus(1)))
+    for manifold in (
+        rm.Sphere(2),
+        rm.Torus(2),
+        rm.Euclidean(3),
+        rm.SPD(2),
+        rm.SPD(3, metric="log-euclidean"),
+        rm.Product(rm.Sphere(2), rm.Torus(1)),
+    )
     for schedule in SCHEDULES
 ]
 COUPLINGS: list[rm.Coupling] = [rm.Independent(), rm.OptimalTransport(rm.Sphere(2))]
@@ -311,7 +327,7 @@ def drift(M: rm.Manifold) -> rm.VectorField:
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 @pytest.mark.parametrize(
-    "M", [rm.Sphere(2), rm.Torus(2), rm.Euclidean(3), rm.Product(rm.Sphere(2), rm.Torus(1))], ids=repr
+    "M", [rm.Sphere(2), rm.Torus(2), rm.Euclidean(3), rm.SPD(2), rm.Product(rm.Sphere(2), rm.Torus(1))], ids=repr
 )
 @every_batch
 @every_dtype

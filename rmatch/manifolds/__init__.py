@@ -4,10 +4,12 @@ from rmatch.manifolds.base import Integral, Manifold, Quadrature
 from rmatch.manifolds.embedded import EmbeddedManifold
 from rmatch.manifolds.euclidean import Euclidean, FlatManifold
 from rmatch.manifolds.product import Product
+from rmatch.manifolds.spd import SPD
 from rmatch.manifolds.sphere import Sphere
 from rmatch.manifolds.torus import Torus
 
 __all__ = [
+    "SPD",
     "EmbeddedManifold",
     "Euclidean",
     "FlatManifold",
