@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Manifold,
         Product,
         Quadrature,
+        SpecialOrthogonal,
         Sphere,
         Torus,
     )
@@ -146,6 +147,7 @@ __all__ = [
     "Solution",
     "Solver",
     "SolverError",
+    "SpecialOrthogonal",
     "Sphere",
     "TangentError",
     "TangentMLP",

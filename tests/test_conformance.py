@@ -23,6 +23,8 @@ MANIFOLDS: list[rm.Manifold] = [
     rm.Sphere(1),
     rm.Sphere(2),
     rm.Sphere(15),
+    rm.Sphere(2, radius=3.0),
+    rm.SpecialOrthogonal(3),
     rm.Torus(1),
     rm.Torus(2),
     rm.Torus(7),
@@ -33,11 +35,15 @@ MANIFOLDS: list[rm.Manifold] = [
     rm.SPD(3),
     rm.SPD(2, metric="log-euclidean"),
     rm.SPD(3, metric="log-euclidean"),
+    rm.Torus(2, periods=(1.0, 24.0)),
 ]
 DISTRIBUTIONS: list[rm.Distribution] = [
     rm.Uniform(rm.Sphere(2)),
     rm.Uniform(rm.Torus(3)),
+    rm.Uniform(rm.SpecialOrthogonal(3)),
     rm.WrappedNormal(rm.Sphere(2), torch.tensor([0.0, 0.6, 0.8]), 0.5),
+    rm.WrappedNormal(rm.Sphere(2, radius=3.0), torch.tensor([0.0, 1.8, 2.4]), 1.5),
+    rm.WrappedNormal(rm.SpecialOrthogonal(3), torch.eye(3).roll(1, 0), 0.5),
     rm.WrappedNormal(rm.Torus(2), torch.tensor([0.1, 6.2]), 0.7),
     rm.WrappedNormal(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 2.0),
     rm.WrappedNormal(rm.SPD(2), torch.tensor([[2.0, 0.5], [0.5, 1.0]]), 0.5),
@@ -51,6 +57,7 @@ DISTRIBUTIONS: list[rm.Distribution] = [
 FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Sphere(2), width=16, depth=2),
     rm.TangentMLP(rm.Torus(2), width=16, depth=2),
+    rm.TangentMLP(rm.SpecialOrthogonal(3), width=16, depth=2),
     rm.TangentMLP(rm.Euclidean(3), width=16, depth=2),
     rm.TangentMLP(rm.Product(rm.Sphere(2), rm.Torus(1)), width=16, depth=2),
     rm.TangentMLP(rm.SPD(2), width=16, depth=2),
@@ -71,6 +78,7 @@ PATHS: list[rm.ConditionalPath] = [
         rm.Euclidean(3),
         rm.SPD(2),
         rm.SPD(3, metric="log-euclidean"),
+        rm.SpecialOrthogonal(3),
         rm.Product(rm.Sphere(2), rm.Torus(1)),
     )
     for schedule in SCHEDULES
@@ -327,7 +335,16 @@ def drift(M: rm.Manifold) -> rm.VectorField:
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 @pytest.mark.parametrize(
-    "M", [rm.Sphere(2), rm.Torus(2), rm.Euclidean(3), rm.SPD(2), rm.Product(rm.Sphere(2), rm.Torus(1))], ids=repr
+    "M",
+    [
+        rm.Sphere(2),
+        rm.Torus(2),
+        rm.Euclidean(3),
+        rm.SPD(2),
+        rm.SpecialOrthogonal(3),
+        rm.Product(rm.Sphere(2), rm.Torus(1)),
+    ],
+    ids=repr,
 )
 @every_batch
 @every_dtype

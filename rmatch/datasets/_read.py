@@ -101,6 +101,11 @@ def _resolve(manifold: Manifold | str) -> Manifold | type[Manifold]:
         return known[manifold.casefold()]
     if not isinstance(manifold, Sphere | Torus):
         raise OptionError(f"tables are read as points of a sphere or a torus, not of {manifold!r}")
+    if manifold != type(manifold)(manifold.dim):
+        raise OptionError(
+            f"tables are read as unit vectors or angles in radians, not as points of {manifold!r}; scale the points "
+            f"of {type(manifold)(manifold.dim)!r} yourself"
+        )
     return manifold
 
 

@@ -7,6 +7,7 @@ where the law is concentrated: `exp(-κ |x - m|²/2)` and the normaliser `C e^κ
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -44,14 +45,21 @@ def sample_on_sphere(manifold: Sphere, centres: Tensor, kappa: float, generator:
     angle = _sample_angle(manifold.dim, kappa, tuple(centres.shape[:-1]), generator, centres.dtype, centres.device)
     v = manifold.random_tangent(centres, generator=generator)
     direction = v / torch.linalg.vector_norm(v, dim=-1, keepdim=True)
-    return manifold.project(manifold.exp(centres, angle.unsqueeze(-1) * direction))
+    return manifold.project(manifold.exp(centres, (manifold.radius * angle).unsqueeze(-1) * direction))
 
 
-def sample_on_torus(manifold: Torus, centres: Tensor, kappa: float, generator: torch.Generator | None) -> Tensor:
-    """One point of T^d around each centre: independent von Mises angles."""
-    angle = _sample_angle(1, kappa, tuple(centres.shape), generator, centres.dtype, centres.device)
+def sample_on_torus(
+    manifold: Torus, centres: Tensor, kappas: Sequence[float], generator: torch.Generator | None
+) -> Tensor:
+    """One point of T^d around each centre: independent von Mises angles, each with its own concentration."""
+    place = centres.dtype, centres.device
+    if len(set(kappas)) == 1:
+        angle = _sample_angle(1, kappas[0], tuple(centres.shape), generator, *place)
+    else:
+        batch = tuple(centres.shape[:-1])
+        angle = torch.stack([_sample_angle(1, kappa, batch, generator, *place) for kappa in kappas], -1)
     side = torch.rand(centres.shape, generator=generator, dtype=centres.dtype, device=centres.device) < 0.5
-    return manifold.exp(centres, torch.where(side, -angle, angle))
+    return manifold.exp(centres, torch.where(side, -angle, angle) * centres.new_tensor(manifold.radii))
 
 
 def _sample_angle(

@@ -23,10 +23,10 @@ _BLOCK = 1 << 18  # pairs of a query and a point that are worked on together: th
 class KernelDensity(Distribution):
     """The mean of kernels around given points, `p(x) = Σ_i K_h(x, m_i) / N`.
 
-    With the features f of the manifold (the unit vector itself, cosine and sine of each angle) every kernel is
-    `exp(-|f(x) - f(m)|² / 2h²)` over its integral: a von Mises–Fisher law of concentration κ = 1/h² on `Sphere(n)`, a
-    product of von Mises laws on `Torus(d)`, a normal law on `Euclidean(n)`. For small h it is a normal law of standard
-    deviation h on all of them.
+    With the embedding f of the manifold in Euclidean space (the point itself, circles of the right radius for the
+    angles) every kernel is `exp(-|f(x) - f(m)|² / 2h²)` over its integral: a von Mises–Fisher law of concentration
+    κ = (radius/h)² on `Sphere(n)`, a product of von Mises laws on `Torus(d)`, a normal law on `Euclidean(n)`. For small
+    h it is a normal law of standard deviation h on all of them.
 
     Args:
         manifold: `Sphere`, `Torus` or `Euclidean`.
@@ -62,10 +62,11 @@ class KernelDensity(Distribution):
     def fit(cls, manifold: Manifold, points: Tensor, validation: Tensor) -> KernelDensity:
         """The estimate from `points` with the bandwidth under which held-out points are most likely.
 
-        A logarithmic grid from 1e-3 to 3 (times the spread of the points on Euclidean space) finds the neighbourhood,
-        and a bounded search ends in it. The estimate itself keeps all points. For the choice of the bandwidth, at most
-        100,000 of them and so many of the validation points are used that there are 20 million pairs (but between 200
-        and 2000 validation points), both drawn with a fixed seed: seconds of work for any table.
+        A logarithmic grid from 1e-3 to 3 (times the spread of the points on Euclidean space, else times the radius)
+        finds the neighbourhood, and a bounded search ends in it. The estimate itself keeps all points. For the choice
+        of the bandwidth, at most 100,000 of them and so many of the validation points are used that there are 20
+        million pairs (but between 200 and 2000 validation points), both drawn with a fixed seed: seconds of work for
+        any table.
 
         Args:
             manifold: `Sphere`, `Torus` or `Euclidean`.
@@ -89,8 +90,8 @@ class KernelDensity(Distribution):
         _require_kernel(manifold)
         _require_table(manifold, points, "points")
         _require_table(manifold, validation, "validation points")
-        centres, queries = manifold.features(points), manifold.features(validation)
-        unit = _spread(centres) if isinstance(manifold, Euclidean) else 1.0
+        centres, queries = _embed(manifold, points), _embed(manifold, validation)
+        unit = _size(manifold, centres)
         return cls(manifold, points, best_bandwidth(centres, queries, lambda h: _log_normaliser(manifold, h), unit))
 
     def sample(
@@ -111,12 +112,12 @@ class KernelDensity(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`; the work is `len(points)` for each."""
-        features = self.manifold.features(x)
-        columns = self.manifold.features(self.points.to(x.device, x.dtype)).T.contiguous()
-        batch, count = features.shape[:-1], len(self.points)
+        rows = _embed(self.manifold, x)
+        columns = _embed(self.manifold, self.points.to(x.device, x.dtype)).T.contiguous()
+        batch, count = rows.shape[:-1], len(self.points)
         sums = [
             (squared_distances(part, columns) * (-0.5 / self.bandwidth**2)).logsumexp(-1)
-            for part in features.reshape(-1, features.shape[-1]).split(max(1, _BLOCK // count))
+            for part in rows.reshape(-1, rows.shape[-1]).split(max(1, _BLOCK // count))
         ]
         constant = _log_normaliser(self.manifold, self.bandwidth) - math.log(count)
         return torch.cat(sums).reshape(batch) + constant
@@ -140,25 +141,40 @@ def _require_table(manifold: Manifold, points: Tensor, what: str) -> None:
         raise DataError(f"a kernel density estimate needs at least one of the {what}, got none")
 
 
-def _spread(x: Tensor) -> float:
-    """The root mean square distance to the mean, per coordinate; 1 where all points agree."""
+def _embed(manifold: Manifold, x: Tensor) -> Tensor:
+    """Points in a Euclidean space where small distances are those of the manifold: `(*batch, k)`."""
+    if isinstance(manifold, Torus):
+        features = manifold.features(x)
+        return features if set(manifold.radii) == {1.0} else features * x.new_tensor(2 * manifold.radii)
+    return x
+
+
+def _size(manifold: Manifold, x: Tensor) -> float:
+    """The length in which bandwidths are measured: a radius; on Euclidean space the spread of the points.
+
+    That is the root mean square distance to the mean, per coordinate; 1 where all points agree.
+    """
+    if isinstance(manifold, Sphere):
+        return manifold.radius
+    if isinstance(manifold, Torus):
+        return math.prod(manifold.radii) ** (1 / manifold.dim)
     return float((x - x.mean(0)).square().mean().sqrt()) or 1.0
 
 
 @singledispatch
 def _log_normaliser(manifold: Manifold, bandwidth: float) -> float:
-    """The logarithm of one over the integral of `exp(-|f(x) - f(m)|² / 2 bandwidth²)`."""
+    """The logarithm of one over the integral of `exp(-|f(x) - f(m)|² / 2 bandwidth²)`, f the embedding."""
     raise NotImplementedError
 
 
 @_log_normaliser.register
 def _log_normaliser_sphere(manifold: Sphere, bandwidth: float) -> float:
-    return log_normaliser(manifold.dim, bandwidth**-2)
+    return log_normaliser(manifold.dim, (manifold.radius / bandwidth) ** 2) - manifold.dim * math.log(manifold.radius)
 
 
 @_log_normaliser.register
 def _log_normaliser_torus(manifold: Torus, bandwidth: float) -> float:
-    return manifold.dim * log_normaliser(1, bandwidth**-2)
+    return sum(log_normaliser(1, (radius / bandwidth) ** 2) - math.log(radius) for radius in manifold.radii)
 
 
 @_log_normaliser.register
@@ -174,12 +190,13 @@ def _around(manifold: Manifold, centres: Tensor, bandwidth: float, generator: to
 
 @_around.register
 def _around_sphere(manifold: Sphere, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    return sample_on_sphere(manifold, centres, bandwidth**-2, generator)
+    return sample_on_sphere(manifold, centres, (manifold.radius / bandwidth) ** 2, generator)
 
 
 @_around.register
 def _around_torus(manifold: Torus, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    return sample_on_torus(manifold, centres, bandwidth**-2, generator)
+    kappas = [(radius / bandwidth) ** 2 for radius in manifold.radii]
+    return sample_on_torus(manifold, centres, kappas, generator)
 
 
 @_around.register

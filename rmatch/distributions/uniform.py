@@ -11,7 +11,7 @@ from torch import Tensor
 from rmatch._errors import OptionError
 from rmatch._typing import Shape
 from rmatch.distributions.base import Distribution
-from rmatch.manifolds import Manifold, Sphere, Torus
+from rmatch.manifolds import Manifold, SpecialOrthogonal, Sphere, Torus
 
 __all__ = ["Uniform"]
 
@@ -20,7 +20,7 @@ class Uniform(Distribution):
     """The law with the constant density `1 / volume`.
 
     Args:
-        manifold: A manifold of finite volume: `Sphere` or `Torus`.
+        manifold: A manifold of finite volume: `Sphere`, `Torus` or `SpecialOrthogonal`.
 
     Raises:
         OptionError: The volume is infinite, or the manifold has no uniform sampler.
@@ -40,7 +40,8 @@ class Uniform(Distribution):
             )
         if not has_uniform(manifold):
             raise OptionError(
-                f"no uniform sampler is known for {manifold!r}; use Sphere or Torus, or WrappedNormal as the base"
+                f"no uniform sampler is known for {manifold!r}; use Sphere, Torus or SpecialOrthogonal, or "
+                "WrappedNormal as the base"
             )
         self.manifold = manifold
 
@@ -52,7 +53,7 @@ class Uniform(Distribution):
         dtype: torch.dtype | None = None,
         device: torch.device | None = None,
     ) -> Tensor:
-        """Independent points, `(*shape, *point_shape)`: normalised normal vectors on a sphere, angles on a torus."""
+        """Independent points, `(*shape, *point_shape)`: normalised normal vectors on a sphere (or as quaternions)."""
         dtype = torch.get_default_dtype() if dtype is None else dtype
         return _sample(self.manifold, tuple(shape), generator, dtype, device)
 
@@ -94,11 +95,18 @@ def _sample_sphere(
     dtype: torch.dtype,
     device: torch.device | None,
 ) -> Tensor:
-    size = (*shape, *manifold.point_shape)
-    z = torch.randn(size, generator=generator, dtype=dtype, device=device)
-    while bool((zero := (z == 0).all(-1, keepdim=True)).any()):  # the zero vector, which has no direction: draw again
-        z = torch.where(zero, torch.randn(size, generator=generator, dtype=dtype, device=device), z)
-    return manifold.project(z)
+    return manifold.project(_directions((*shape, *manifold.point_shape), generator, dtype, device))
+
+
+@_sample.register
+def _sample_rotation(
+    manifold: SpecialOrthogonal,
+    shape: Shape,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+) -> Tensor:
+    return manifold.from_quaternions(_directions((*shape, 4), generator, dtype, device))
 
 
 @_sample.register
@@ -110,4 +118,14 @@ def _sample_torus(
     device: torch.device | None,
 ) -> Tensor:
     u = torch.rand((*shape, *manifold.point_shape), generator=generator, dtype=dtype, device=device)
-    return manifold.project(u * (2 * math.pi))  # the product may round up to 2π, which is the angle 0
+    return manifold.project(u * u.new_tensor(manifold.periods))  # the product may round up to a turn, which is 0
+
+
+def _directions(
+    size: Shape, generator: torch.Generator | None, dtype: torch.dtype, device: torch.device | None
+) -> Tensor:
+    """Normal vectors along the last axis, none of them zero, which would have no direction."""
+    z = torch.randn(size, generator=generator, dtype=dtype, device=device)
+    while bool((zero := (z == 0).all(-1, keepdim=True)).any()):
+        z = torch.where(zero, torch.randn(size, generator=generator, dtype=dtype, device=device), z)
+    return z

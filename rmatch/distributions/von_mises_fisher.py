@@ -18,11 +18,11 @@ __all__ = ["VonMisesFisher"]
 
 
 class VonMisesFisher(Distribution):
-    """The law with density `C exp(κ <x, m>)`, the most random law with a given mean direction.
+    """The law with density `C exp(κ <x, m>)` of unit vectors, the most random law with a given mean direction.
 
     On `Sphere(n)`, `C = κ^ν / ((2π)^{ν+1} I_ν(κ))` with ν = (n - 1)/2; on S² this is `κ / (4π sinh κ)`. On `Torus(d)`
     it is the product of the laws `exp(κ cos(x_i - m_i)) / (2π I_0(κ))` of von Mises, one for each angle. For large κ it
-    approaches a normal law of standard deviation κ^{-1/2} around m. The density is evaluated as
+    approaches a normal law of standard deviation κ^{-1/2} around m, times the radius. The density is evaluated as
     `C e^κ exp(-κ |x - m|²/2)`, which keeps all digits where the law is concentrated.
 
     Args:
@@ -79,24 +79,26 @@ class VonMisesFisher(Distribution):
         centres = manifold.project(self.mean.to(device, dtype)).expand(*shape, *manifold.point_shape)
         if isinstance(manifold, Sphere):
             return sample_on_sphere(manifold, centres, self.concentration, generator)
-        return sample_on_torus(manifold, centres, self.concentration, generator)
+        return sample_on_torus(manifold, centres, [self.concentration] * manifold.dim, generator)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`."""
-        manifold, mean = self.manifold, self._mean_like(x)
+        manifold, mean = self._place, self._mean_like(x)
         if isinstance(manifold, Sphere):
-            gap, constant = x - mean, log_normaliser(manifold.dim, self.concentration)
-            return constant - self.concentration / 2 * dot(gap, gap).squeeze(-1)
-        half = manifold.log(mean, x) / 2
-        constant = manifold.dim * log_normaliser(1, self.concentration)
+            gap = x - mean
+            constant = log_normaliser(manifold.dim, self.concentration) - manifold.dim * math.log(manifold.radius)
+            return constant - self.concentration / (2 * manifold.radius**2) * dot(gap, gap).squeeze(-1)
+        half = manifold.to_angles(manifold.log(mean, x)) / 2
+        constant = manifold.dim * log_normaliser(1, self.concentration) - math.log(math.prod(manifold.radii))
         return constant - 2 * self.concentration * half.sin().square().sum(-1)
 
     def score(self, x: Tensor) -> Tensor:
-        """The tangent part of κ m on the sphere, and -κ sin(x_i - m_i) on the torus."""
-        manifold, mean = self.manifold, self._mean_like(x)
+        """The tangent part of κ m on the unit sphere, and -κ sin(x_i - m_i) on the torus."""
+        manifold, mean = self._place, self._mean_like(x)
         if isinstance(manifold, Sphere):  # of m - x, which has the same tangent part and no rounding error near m
-            return self.concentration * manifold.to_tangent(x, mean - x)
-        return -self.concentration * manifold.log(mean, x).sin()
+            return self.concentration / manifold.radius**2 * manifold.to_tangent(x, mean - x)
+        slope = -self.concentration * manifold.to_angles(manifold.log(mean, x)).sin()
+        return manifold.to_angles(slope)  # per unit of the coordinate
 
     def _mean_like(self, x: Tensor) -> Tensor:
         return self.manifold.project(self.mean.to(x.device, x.dtype))

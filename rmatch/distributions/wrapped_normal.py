@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import singledispatch
 
 import torch
 from torch import Tensor
 
+import rmatch.distributions._preimages as _preimages
 from rmatch._errors import OptionError, ShapeError
-from rmatch._numerics import cos_and_sinc, dot, sqrt
 from rmatch._typing import Shape
 from rmatch.distributions.base import Distribution
-from rmatch.manifolds import FlatManifold, Manifold, Sphere, Torus
+from rmatch.manifolds import FlatManifold, Manifold
 
 __all__ = ["WrappedNormal"]
-
-_PERIOD = 2 * math.pi
-_HALF_LOG_PERIOD = 0.5 * math.log(_PERIOD)
-_NEGLIGIBLE = 40.0  # terms below exp(-40) = 4e-18 of the largest do not change a float64
-_FOURIER_SCALE = 2.5  # from this scale on the Fourier series of a wrapped normal angle is the shorter sum
 
 
 class WrappedNormal(Distribution):
@@ -31,13 +25,15 @@ class WrappedNormal(Distribution):
 
     so it integrates to 1. With θ = dist(mean, y) and n = dim it is
 
-    * on `Sphere(n)`: `Σ_{k ∈ Z} N_n(|θ + 2πk|) (|θ + 2πk| / sin θ)^{n-1}`;
+    * on `Sphere(n)`: `Σ_{k ∈ Z} N_n(|θ + 2πk|) (|θ + 2πk| / sin θ)^{n-1}` (and the like in the unit of any radius);
     * on `Torus(d)`: a product over the angles of `Σ_k N(δ + 2πk)`, with δ the difference to the mean;
+    * on `SpecialOrthogonal(3)`: `Σ_{k ∈ Z} N_3(|θ + 2πk|) (|θ + 2πk| / 2 sin(θ/2))²`;
     * elsewhere a single term, right where `exp` at the mean is a diffeomorphism (`Euclidean`, hyperbolic spaces, SPD).
 
     On the sphere with n >= 2 whole spheres of tangent vectors collapse to the antipode and, from the next turn on, to
     the mean. There the density has integrable poles of order n - 1: it is very large but finite at the antipode in
-    floating point, and at the mean itself the collapsed shells, which have weight `exp(-2π²/scale²)`, are left out.
+    floating point, and at the mean itself the collapsed shells, which have weight `exp(-2π²/scale²)`, are left out. On
+    rotations there is no pole but the one at the mean.
 
     Args:
         manifold: Where the points live.
@@ -74,10 +70,10 @@ class WrappedNormal(Distribution):
             raise ShapeError(f"the scale on {manifold!r} has shape {shapes}, got {tuple(widths.shape)}")
         if not bool(((widths > 0) & widths.isfinite()).all()):
             raise OptionError(f"the scale of a wrapped normal is a positive number, got {widths.tolist()}")
-        if math.isfinite(manifold.volume) and not isinstance(manifold, Sphere | Torus):
+        if math.isfinite(manifold.volume) and not _preimages.are_known(manifold):
             raise OptionError(
                 f"a wrapped normal on {manifold!r} needs the sum over all geodesics between two points, which is known "
-                "for Sphere and Torus only; use one of these, or a manifold of infinite volume"
+                "for Sphere, Torus and SpecialOrthogonal only; use one of these, or a manifold of infinite volume"
             )
         self.manifold = manifold
         self.mean = manifold.project(mean)
@@ -101,83 +97,8 @@ class WrappedNormal(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`."""
         mean = self.manifold.project(self.mean.to(x.device, x.dtype))
-        return _log_density(self.manifold, mean, self.scale.to(x.device, x.dtype), x)
+        return _preimages.log_density(self.manifold, mean, self.scale.to(x.device, x.dtype), x)
 
     def __repr__(self) -> str:
         """The constructor call."""
         return f"WrappedNormal({self.manifold!r}, {self.mean.tolist()}, {self.scale.tolist()})"
-
-
-@singledispatch
-def _log_density(manifold: Manifold, mean: Tensor, scale: Tensor, x: Tensor) -> Tensor:
-    """The term of the one geodesic, for manifolds whose `exp` is a diffeomorphism."""
-    v = manifold.log(mean, x)
-    squares = manifold.inner(mean, v, v) / scale.square()
-    constant = -manifold.dim * (scale.log() + _HALF_LOG_PERIOD)
-    return constant - squares / 2 - manifold.log_det_exp(mean, v)
-
-
-@_log_density.register
-def _log_density_flat(manifold: FlatManifold, mean: Tensor, scale: Tensor, x: Tensor) -> Tensor:
-    u = manifold.log(mean, x) / scale
-    return (-u.square() / 2 - scale.log() - _HALF_LOG_PERIOD).sum(-1)
-
-
-@_log_density.register
-def _log_density_torus(manifold: Torus, mean: Tensor, scale: Tensor, x: Tensor) -> Tensor:
-    return _wrapped_angle(manifold.log(mean, x), scale).sum(-1)
-
-
-@_log_density.register
-def _log_density_sphere(manifold: Sphere, mean: Tensor, scale: Tensor, x: Tensor) -> Tensor:
-    n = manifold.dim
-    v = manifold.log(mean, x)
-    if n == 1:  # a circle: with the sign of the angle the sum is smooth at the mean too
-        return _wrapped_angle(dot(v, manifold.frame(mean)[0]), scale).squeeze(-1)
-    square = dot(v, v)
-    sine = sqrt(dot(x - mean, x - mean)) * sqrt(dot(x + mean, x + mean)) / 2  # exact next to the mean and the antipode
-    log_sine = (sine + torch.finfo(x.dtype).eps * (sine == 0)).log()
-    near = square < 1  # log(θ / sin θ) is analytic in θ² here, and log θ - log sin θ is accurate where it is not
-    ratio = torch.where(
-        near,
-        -cos_and_sinc(torch.where(near, square, 0.0))[1].log(),
-        torch.where(near, 1.0, square).log() / 2 - log_sine,
-    )
-    turns = _PERIOD * torch.arange(1, _turns(float(scale), n) + 1, dtype=x.dtype, device=x.device)
-    theta = sqrt(square)
-    r = torch.cat([turns - theta, turns + theta], -1)  # [*batch, 2 turns]
-    shells = (n - 1) * (r.log() - log_sine) - (r / scale).square() / 2
-    shells = torch.where(square == 0, torch.finfo(x.dtype).min, shells)
-    first = (n - 1) * ratio - square / (2 * scale.square())
-    return torch.cat([first, shells], -1).logsumexp(-1) - n * (scale.log() + _HALF_LOG_PERIOD)
-
-
-def _wrapped_angle(delta: Tensor, scale: Tensor) -> Tensor:
-    """The log-density of a wrapped normal angle, for each coordinate: the sum over turns, or its Fourier series.
-
-    Poisson's summation formula turns `Σ_k N(δ + 2πk)` into `(1 + 2 Σ_m exp(-m² scale²/2) cos mδ) / 2π`.
-    """
-    wide = scale >= _FOURIER_SCALE
-    turns = _turns(min(float(scale.max()), _FOURIER_SCALE), 1)
-    k = _PERIOD * torch.arange(-turns, turns + 1, dtype=delta.dtype, device=delta.device)
-    u = (delta.unsqueeze(-1) + k) / torch.where(wide, 1.0, scale).unsqueeze(-1)
-    narrow = (-u.square() / 2).logsumexp(-1) - scale.log() - _HALF_LOG_PERIOD
-    if not bool(wide.any()):
-        return narrow
-    m = torch.arange(1, 5, dtype=delta.dtype, device=delta.device)  # exp(-5² 2.5²/2) is 1e-34
-    damping = (-(m * torch.where(wide, scale, 1.0).unsqueeze(-1)).square() / 2).exp()
-    fourier = torch.log1p(2 * (damping * (m * delta.unsqueeze(-1)).cos()).sum(-1)) - 2 * _HALF_LOG_PERIOD
-    return torch.where(wide, fourier, narrow)
-
-
-def _turns(scale: float, n: int) -> int:
-    """How many turns to sum over on S^n: farther shells are below 1e-16 of those that are summed.
-
-    The worst point is the antipode, where the nearest shell has radius π and the first one left out (2K + 1)π.
-    """
-    turns = 1
-    while (
-        ((2 * turns + 1) ** 2 - 1) * math.pi**2 / (2 * scale**2) - (n - 1) * math.log(2 * turns + 1)
-    ) < _NEGLIGIBLE + math.log1p(scale):
-        turns += 1
-    return turns

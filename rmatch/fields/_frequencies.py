@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rmatch.manifolds import Manifold, Torus
+from rmatch.manifolds import Manifold, Sphere, Torus
 
 _QUERIES, _REFERENCES = 512, 8192  # points whose neighbours are sought, and among which; spread over the table
 _FRACTION = 0.12  # finest wavelength scale in units of 1 / (median distance between neighbours)
@@ -28,7 +28,7 @@ def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
     """Features from frequency 1 up to what the spacing of the data can carry.
 
     The finest is `0.12 / s`, with s the median distance from a point to its nearest distinct neighbour (in a table
-    thinned to at most 8192 rows): structure finer
+    thinned to at most 8192 rows, distances in radians on spheres and tori of any size): structure finer
     than a few neighbours is noise. From 1 to there they are spaced evenly in the logarithm, at most a factor of 8
     apart.
 
@@ -49,11 +49,20 @@ def choose_features(manifold: Manifold, x1: Tensor) -> FeatureChoice:
         >>> [round(f, 1) for f in choose_features(rm.Torus(1), grid).frequencies]
         [1.0, 3.5, 12.0]
     """
-    finest = max(1.0, _FRACTION / _spacing(manifold, x1))
+    finest = max(1.0, _FRACTION / _spacing(*_unit_sized(manifold, x1)))
     if isinstance(manifold, Torus) and manifold.dim > 2:
         return FeatureChoice((), min(round(_HARMONICS * finest), _MOST_HARMONICS))
     steps = math.ceil(math.log(finest) / math.log(_RATIO))
     return FeatureChoice(tuple(finest ** (k / max(steps, 1)) for k in range(steps + 1)), 0)
+
+
+def _unit_sized(manifold: Manifold, x1: Tensor) -> tuple[Manifold, Tensor]:
+    """The unit sphere or the torus of turns 2π with the points there: what `Manifold.features` sees of larger ones."""
+    if isinstance(manifold, Sphere):
+        return Sphere(manifold.dim), manifold.features(x1)
+    if isinstance(manifold, Torus):
+        return Torus(manifold.dim), manifold.to_angles(x1)
+    return manifold, x1
 
 
 def _spacing(manifold: Manifold, x1: Tensor) -> float:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rmatch.manifolds import Torus
+
 
 class FourierFeatures(nn.Module):
     """Random Fourier features at several frequencies: `cos(ω·z), sin(ω·z)` with ω ~ N(0, f² I) for each frequency f.
@@ -50,6 +52,11 @@ class FourierFeatures(nn.Module):
 class Harmonics(nn.Module):
     """Cosine and sine of the multiples 1 ... count of every angle: the smooth functions of single angles on a torus.
 
+    Args:
+        angles: How many angles there are.
+        count: Highest multiple.
+        periods: Length of a turn, one for all or one for each; 2π by default.
+
     Example:
         >>> import torch
         >>> from rmatch.fields import Harmonics
@@ -57,15 +64,16 @@ class Harmonics(nn.Module):
         torch.Size([5, 16])
     """
 
-    def __init__(self, angles: int, *, count: int) -> None:
+    def __init__(self, angles: int, *, count: int, periods: float | Sequence[float] | None = None) -> None:
         super().__init__()
+        self.torus = Torus(angles, periods)
         self.count = count
         self.size = 2 * angles * count
 
     def forward(self, x: Tensor) -> Tensor:
         """Map angles `(*batch, d)` to `(*batch, 2 d count)`."""
         k = torch.arange(1, self.count + 1, dtype=x.dtype, device=x.device)
-        phase = (k.unsqueeze(-1) * x.unsqueeze(-2)).flatten(-2)
+        phase = (k.unsqueeze(-1) * self.torus.to_angles(x).unsqueeze(-2)).flatten(-2)
         return torch.cat([phase.cos(), phase.sin()], -1)
 
 

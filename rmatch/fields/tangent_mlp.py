@@ -59,7 +59,8 @@ class TangentMLP(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if harmonics and not isinstance(manifold, Torus):
+        periods = manifold.periods if isinstance(manifold, Torus) else None
+        if harmonics and periods is None:
             raise OptionError(f"harmonics are functions of angles: they need a torus, not {manifold!r}")
         for name, size in (("width", width), ("depth", depth), ("feature_count", feature_count)):
             if size < 1:
@@ -77,7 +78,7 @@ class TangentMLP(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.space = FourierFeatures(plain, frequencies, count=feature_count) if len(frequencies) else None
-            self.angles = Harmonics(manifold.dim, count=harmonics) if harmonics else None
+            self.angles = Harmonics(manifold.dim, count=harmonics, periods=periods) if harmonics else None
             self.time = TimeFeatures()
             seen = plain + self.time.size + sum(m.size for m in (self.space, self.angles) if m is not None)
             self.first = nn.Linear(seen, width)

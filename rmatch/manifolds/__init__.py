@@ -5,6 +5,7 @@ from rmatch.manifolds.embedded import EmbeddedManifold
 from rmatch.manifolds.euclidean import Euclidean, FlatManifold
 from rmatch.manifolds.product import Product
 from rmatch.manifolds.spd import SPD
+from rmatch.manifolds.special_orthogonal import SpecialOrthogonal
 from rmatch.manifolds.sphere import Sphere
 from rmatch.manifolds.torus import Torus
 
@@ -17,6 +18,7 @@ __all__ = [
     "Manifold",
     "Product",
     "Quadrature",
+    "SpecialOrthogonal",
     "Sphere",
     "Torus",
 ]

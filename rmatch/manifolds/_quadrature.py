@@ -96,6 +96,31 @@ def torus_rule(d: int, degree: int, dtype: torch.dtype, device: torch.device | N
     return nodes.to(device, dtype), weights.to(device, dtype)
 
 
+def rotation_rule(degree: int, dtype: torch.dtype, device: torch.device | None) -> Rule:
+    """Exact for Wigner's D functions up to `degree`: R = R_z(α) R_y(β) R_z(γ) with dV = dα d(cos β) dγ.
+
+    D^l_{mn} is e^{-imα} d^l_{mn}(β) e^{-inγ}: the trapezoid rule in α and γ leaves only m = n = 0, where d^l is a
+    Legendre polynomial in cos β.
+    """
+    _check_degree(degree)
+    from scipy.special import roots_legendre
+
+    step = 2 * math.pi / (degree + 1)
+    angles = torch.arange(degree + 1, dtype=torch.float64) * step
+    heights, height_weights = _as_tensors(*roots_legendre(degree // 2 + 1))
+    alpha, height, gamma = torch.meshgrid(angles, heights, angles, indexing="ij")
+    (a, b, c), sine = (alpha.cos(), height, gamma.cos()), ((1 - height) * (1 + height)).sqrt()
+    sin_a, sin_c = alpha.sin(), gamma.sin()
+    rows = [
+        [a * b * c - sin_a * sin_c, -a * b * sin_c - sin_a * c, a * sine],
+        [sin_a * b * c + a * sin_c, -sin_a * b * sin_c + a * c, sin_a * sine],
+        [-sine * c, sine * sin_c, b],
+    ]
+    nodes = torch.stack([torch.stack(row, -1) for row in rows], -2).reshape(-1, 3, 3)
+    weights = (step**2 * height_weights[None, :, None]).expand(alpha.shape).reshape(-1)
+    return nodes.to(device, dtype), weights.to(device, dtype)
+
+
 def normal_rule(n: int, degree: int, dtype: torch.dtype, device: torch.device | None) -> Rule:
     """Exact for a polynomial up to `degree` times the standard normal density: Gauss–Hermite in every coordinate."""
     _check_degree(degree)

@@ -68,6 +68,8 @@ def _on_sphere(path: GeodesicPath, manifold: Sphere, t: Tensor, x: Tensor, candi
     square = sum(
         (p.unsqueeze(1) - q).square() for p, q in zip(x.unbind(-1), candidates.unbind(-1), strict=True)
     )  # of the chord, [B, C]
+    if manifold.radius != 1:
+        square = square / manifold.radius**2
     square = torch.as_tensor(square).clamp_max(4.0)
     r = 2 * torch.asin(square.sqrt() / 2) + _TINY
     sine = (square * (1 - square / 4)).sqrt() + _TINY
@@ -79,14 +81,15 @@ def _on_sphere(path: GeodesicPath, manifold: Sphere, t: Tensor, x: Tensor, candi
 
 
 def _on_torus(path: GeodesicPath, manifold: Torus, t: Tensor, x: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """The posterior is uniform over the end points within π (1 - κ) of x in every angle."""
+    """The posterior is uniform over the end points within π (1 - κ) of x in every angle, half a period for π."""
     rest, factor = _rest_and_factor(path, t)
     steps = [
-        manifold.log(p.unsqueeze(1), q) for p, q in zip(x.unbind(-1), candidates.unbind(-1), strict=True)
+        Torus(1, period).log(p.unsqueeze(1), q)
+        for period, p, q in zip(manifold.periods, x.unbind(-1), candidates.unbind(-1), strict=True)
     ]  # for each angle, [B, C]
     inside = torch.ones_like(steps[0], dtype=torch.bool)
-    for step in steps:
-        inside = inside & (step.abs() < torch.pi * rest)
+    for period, step in zip(manifold.periods, steps, strict=True):
+        inside = inside & (step.abs() < period / 2 * rest)
     weights, reached = _normalised(inside.to(x.dtype))
     return factor * torch.stack([(weights * step).sum(-1) for step in steps], -1), reached
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def plot_density(
     """Draw a density on its manifold: a world map and a globe for S², a periodic square for T², panels for T^d.
 
     Args:
-        manifold: `Sphere(2)` or `Torus(d)`.
+        manifold: `Sphere(2)` or `Torus(d)`, of any radius or periods: a turn is drawn as 360 degrees.
         log_density: Takes points of the manifold, a tensor of torch's default dtype on the CPU, shape
             `(N, *point_shape)`; returns nats with respect to the volume of the manifold, shape `(N,)`. For a trained
             flow, `flow.at(1.0).log_prob`. Called without gradients. Not used on T^d with d >= 3, where it may be None.
@@ -64,15 +65,28 @@ def plot_density(
     if isinstance(manifold, Sphere) and manifold.dim == 2:
         if log_density is None:
             raise OptionError("a picture of Sphere(2) needs log_density")
-        return plot_sphere(log_density, points=points, title=title, coastlines=coastlines, resolution=resolution)
+        return plot_sphere(
+            _of_unit_size(log_density, (manifold.radius,) * 3, manifold.radius**2),
+            points=None if points is None else manifold.features(points),
+            title=title,
+            coastlines=coastlines,
+            resolution=resolution,
+        )
     if isinstance(manifold, Torus):
         return plot_torus(
-            log_density,
+            None if log_density is None else _of_unit_size(log_density, manifold.radii, math.prod(manifold.radii)),
             manifold.dim,
-            points=points,
-            samples=samples,
+            points=None if points is None else manifold.to_angles(points),
+            samples=None if samples is None else manifold.to_angles(samples),
             labels=labels,
             title=title,
             resolution=resolution,
         )
     raise OptionError(f"{manifold!r} has no picture; these have one: Sphere(2), and Torus(d) for every d")
+
+
+def _of_unit_size(log_density: LogDensity, radii: Sequence[float], volume: float) -> LogDensity:
+    """The density on the unit sphere or of angles in radians: per steradian or radian, whose volume was `volume`."""
+    if set(radii) == {1.0}:
+        return log_density
+    return lambda x: log_density(x * x.new_tensor(radii)) + math.log(volume)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rmatch.distributions import Distribution
-from rmatch.manifolds import Manifold, Product, Sphere, Torus
+from rmatch.manifolds import Manifold, Product, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths import ProbabilityPath
 from rmatch.verify.functions import (
     Bell,
@@ -213,7 +213,9 @@ def exact_cut_points(M: Manifold, x: Tensor) -> Tensor | None:
     if isinstance(M, Sphere):
         return -x
     if isinstance(M, Torus):
-        return M.exp(x, torch.full_like(x, math.pi))
+        return M.exp(x, math.pi * x.new_tensor(M.radii).expand(x.shape))
+    if isinstance(M, SpecialOrthogonal):
+        return x * x.new_tensor([1.0, -1.0, -1.0])  # half a turn about the first axis
     if isinstance(M, Product):
         parts = M.split(x)
         there = [exact_cut_points(factor, part) for factor, part in zip(M.factors, parts, strict=True)]

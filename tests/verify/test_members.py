@@ -9,8 +9,11 @@ MEMBERS: list[rm.Manifold] = [
     rm.Euclidean(3),
     rm.Sphere(1),
     rm.Sphere(2),
+    rm.Sphere(2, radius=3.0),
+    rm.SpecialOrthogonal(3),
     rm.Torus(1),
     rm.Torus(2),
+    rm.Torus(2, periods=(1.0, 24.0)),
     rm.Product(rm.Sphere(2), rm.Torus(1)),
 ]
 
