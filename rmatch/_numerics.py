@@ -84,6 +84,52 @@ def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
     return cosine, sinc
 
 
+def cosh_and_sinhc(s: Tensor) -> tuple[Tensor, Tensor]:
+    """The pair cosh(√s), sinh(√s)/√s as analytic functions of `s >= 0`, with the right derivatives at s = 0."""
+    small = s < _SMALL_SQUARE
+    if not possibly_any(small):
+        r = s.sqrt()
+        return r.cosh(), r.sinh() / r
+    r = torch.where(small, 1.0, s).sqrt()
+    cosh = torch.where(small, 1 + s / 2 * (1 + s / 12 * (1 + s / 30)), r.cosh())
+    sinhc = torch.where(small, 1 + s / 6 * (1 + s / 20 * (1 + s / 42)), r.sinh() / r)
+    return cosh, sinhc
+
+
+def tanhc_and_sech_square(s: Tensor) -> tuple[Tensor, Tensor]:
+    """The pair tanh(√s)/√s, 1/cosh²(√s) as analytic functions of `s >= 0`; neither overflows, however large s is."""
+    small = s < _SMALL_SQUARE
+    r = torch.where(small, 1.0, s).sqrt()
+    decay = (-2 * r).exp()
+    tanhc = -torch.expm1(-2 * r) / ((1 + decay) * r)
+    tanhc = torch.where(small, 1 - s / 3 * (1 - s * (2 / 5) * (1 - s * (17 / 42))), tanhc)
+    return tanhc, torch.where(small, 1 - s * tanhc * tanhc, 4 * decay / (1 + decay).square())
+
+
+def log_sinhc(s: Tensor) -> Tensor:
+    """The logarithm of sinh(√s)/√s as an analytic function of `s >= 0`, which does not overflow."""
+    small = s < _SMALL_SQUARE
+    r = torch.where(small, 1.0, s).sqrt()
+    large = r + (-torch.expm1(-2 * r) / (2 * r)).log()
+    return torch.where(small, s / 6 * (1 - s / 30 * (1 - s * (4 / 63))), large)
+
+
+def asinhc(s: Tensor) -> Tensor:
+    """The quotient asinh(√s)/√s as an analytic function of `s >= 0`, with the right derivatives at s = 0."""
+    small = s < _SMALL_SQUARE
+    if not possibly_any(small):
+        r = s.sqrt()
+        return asinh(r) / r
+    r = torch.where(small, 1.0, s).sqrt()
+    return torch.where(small, 1 - s / 6 * (1 - s * (9 / 20) * (1 - s * (25 / 42))), asinh(r) / r)
+
+
+def asinh(r: Tensor) -> Tensor:
+    """The inverse of sinh for `r >= 0`: `log1p(r + r²/(1 + √(1 + r²)))`, many times faster than torch's own."""
+    s = r * r
+    return torch.log1p(r + s / (1 + (1 + s).sqrt()))
+
+
 def perpendicular(x: Tensor) -> Tensor:
     """A unit vector orthogonal to each unit vector `x` of R^k, k >= 2, chosen by a fixed rule without a search.
 

@@ -20,6 +20,12 @@ from rmatch import fields
 MANIFOLDS: list[rm.Manifold] = [
     rm.Euclidean(1),
     rm.Euclidean(3),
+    rm.Lorentz(1),
+    rm.Lorentz(2),
+    rm.Lorentz(3, curvature=-0.25),
+    rm.PoincareBall(1),
+    rm.PoincareBall(2),
+    rm.PoincareBall(3, curvature=-4.0),
     rm.Sphere(1),
     rm.Sphere(2),
     rm.Sphere(15),
@@ -48,6 +54,8 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.WrappedNormal(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 2.0),
     rm.WrappedNormal(rm.SPD(2), torch.tensor([[2.0, 0.5], [0.5, 1.0]]), 0.5),
     rm.WrappedNormal(rm.SPD(2, metric="log-euclidean"), torch.tensor([[2.0, 0.5], [0.5, 1.0]]), 0.5),
+    rm.WrappedNormal(rm.Lorentz(2), torch.tensor([1.25, 0.0, 0.75]), 0.8),
+    rm.WrappedNormal(rm.PoincareBall(3), torch.tensor([0.1, 0.3, -0.2]), 0.8),
     rm.KernelDensity(rm.Sphere(2), torch.eye(3), 0.4),
     rm.KernelDensity(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), 0.4),
     rm.VonMisesFisher(rm.Sphere(3), torch.tensor([0.0, 0.6, 0.8, 0.0]), 5.0),
@@ -62,6 +70,8 @@ FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Product(rm.Sphere(2), rm.Torus(1)), width=16, depth=2),
     rm.TangentMLP(rm.SPD(2), width=16, depth=2),
     rm.TangentMLP(rm.SPD(3, metric="log-euclidean"), width=16, depth=2),
+    rm.TangentMLP(rm.Lorentz(2), width=16, depth=2),
+    rm.TangentMLP(rm.PoincareBall(2), width=16, depth=2),
 ]
 FEATURES: list[torch.nn.Module] = [
     fields.FourierFeatures(3, (1.0, 4.0), count=4, generator=torch.Generator().manual_seed(0)),
@@ -79,6 +89,8 @@ PATHS: list[rm.ConditionalPath] = [
         rm.SPD(2),
         rm.SPD(3, metric="log-euclidean"),
         rm.SpecialOrthogonal(3),
+        rm.Lorentz(2),
+        rm.PoincareBall(2),
         rm.Product(rm.Sphere(2), rm.Torus(1)),
     )
     for schedule in SCHEDULES
@@ -328,7 +340,7 @@ def test_features_are_finite_and_as_many_as_they_say(
 def drift(M: rm.Manifold) -> rm.VectorField:
     def field(t: Tensor, x: Tensor) -> Tensor:
         del t
-        return M.to_tangent(x, torch.ones_like(x))
+        return M.span(x, x.new_ones(*x.shape[: -len(M.point_shape)], M.span_size))
 
     return field
 
@@ -342,6 +354,8 @@ def drift(M: rm.Manifold) -> rm.VectorField:
         rm.Euclidean(3),
         rm.SPD(2),
         rm.SpecialOrthogonal(3),
+        rm.Lorentz(2),
+        rm.PoincareBall(2),
         rm.Product(rm.Sphere(2), rm.Torus(1)),
     ],
     ids=repr,
