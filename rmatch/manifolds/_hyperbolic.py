@@ -33,7 +33,7 @@ def half_chord(x: Tensor, y: Tensor) -> Tensor:
     total = x0 + y0
     rise = dot(d, xs + ys) / total
     product = x0 * y0
-    across = torch.addcmul((2 * product) * d, rise, torch.addcmul(y0 * xs, x0, ys), value=-1) / total
+    across = torch.addcmul((2 * product) * d, rise, y0 * xs + x0 * ys, value=-1) / total
     return torch.addcmul(dot(across, across), rise, rise) / (4 * product)
 
 

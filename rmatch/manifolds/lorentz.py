@@ -134,6 +134,12 @@ class Lorentz(HyperbolicSpace):
     def density_drift(self, x: Tensor, v: Tensor) -> None:
         """None: the density is constant."""
 
+    def metric(self, x: Tensor) -> Tensor:
+        """The matrix `J + (J x)(J x)ᵀ / R²`, J = diag(-1, 1, ..., 1): `(*batch, n + 1, n + 1)`, of rank n."""
+        flipped = self.coordinate_covector(self._unit(x))
+        signs = self.coordinate_covector(x.new_ones(self.dim + 1)).diag()
+        return signs + flipped.unsqueeze(-1) * flipped.unsqueeze(-2)
+
     def frame(self, x: Tensor) -> Tensor:
         """The images of the unit vectors under the boost from the origin to `x`, smooth everywhere: `(*batch, n, n+1)`.
 

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 import rmatch.manifolds._hyperbolic as _hyperbolic
-from rmatch._numerics import asinh, asinhc, cosh_and_sinhc, dot, possibly_reaches, sqrt, tanhc_and_sech_square
+from rmatch._numerics import (
+    asinh,
+    asinhc,
+    cosh_and_sinhc,
+    dot,
+    norm,
+    possibly_reaches,
+    sqrt,
+    tanhc_and_sech_square,
+)
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
 
 
@@ -128,10 +137,8 @@ class PoincareBall(HyperbolicSpace):
     def project(self, x: Tensor) -> Tensor:
         """`x` itself inside the ball; what lies outside is drawn to the last shell of floats inside, 1 - 4 eps of R."""
         limit = self.radius * (1 - 4 * torch.finfo(x.dtype).eps)
-        r = torch.linalg.vector_norm(x.detach(), dim=-1, keepdim=True)
-        if not possibly_reaches(r, limit):
-            return x
-        return torch.where(r > limit, x * (limit / r), x)
+        r = norm(x)
+        return x * (limit / r.clamp_min(limit)) if possibly_reaches(r, limit) else x
 
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`v` itself, with the batch of the points: every array is tangent."""

@@ -7,6 +7,12 @@ import rmatch as rm
 MEMBERS: list[rm.Manifold] = [
     rm.Euclidean(1),
     rm.Euclidean(3),
+    rm.Lorentz(1),
+    rm.Lorentz(2),
+    rm.Lorentz(3, curvature=-0.25),
+    rm.PoincareBall(1),
+    rm.PoincareBall(2),
+    rm.PoincareBall(3, curvature=-4.0),
     rm.Sphere(1),
     rm.Sphere(2),
     rm.Sphere(2, radius=3.0),
