@@ -2,6 +2,20 @@
 
 from rmatch.objectives.flow_matching import FlowMatching
 from rmatch.objectives.information import entropy, kl
+from rmatch.objectives.maximum_likelihood import Density, MaximumLikelihood
 from rmatch.objectives.pairing import Matching, Pairing, PairingErrors, pairing
+from rmatch.objectives.reverse_kl import ReverseKL, effective_sample_size
 
-__all__ = ["FlowMatching", "Matching", "Pairing", "PairingErrors", "entropy", "kl", "pairing"]
+__all__ = [
+    "Density",
+    "FlowMatching",
+    "Matching",
+    "MaximumLikelihood",
+    "Pairing",
+    "PairingErrors",
+    "ReverseKL",
+    "effective_sample_size",
+    "entropy",
+    "kl",
+    "pairing",
+]

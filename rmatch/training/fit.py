@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rmatch._errors import DataError, OptionError, TrainingError
+from rmatch.distributions import Distribution
 from rmatch.manifolds import Manifold
 from rmatch.training._interrupt import Interrupt
 from rmatch.training._schedule import Horizon
@@ -52,7 +53,7 @@ class FitResult:
 def fit(
     field: nn.Module,
     objective: Objective,
-    x1: Tensor,
+    x1: Tensor | None,
     *,
     steps: int | None = None,
     budget: float | None = None,
@@ -84,7 +85,8 @@ def fit(
     Args:
         field: The network, `field(t, x)`.
         objective: Called as `objective(field, batch, generator=...)`; returns a scalar.
-        x1: Training points `(N, *point_shape)`; they are converted to the dtype and device of the field's weights.
+        x1: Training points `(N, *point_shape)`; they are converted to the dtype and device of the field's weights. None
+            for an objective that draws its own samples, such as `ReverseKL`.
         steps: How many steps to make. Give this or `budget`.
         budget: How many seconds to train, scores included; the schedule is fitted to it.
         batch_size: Points in a batch. May be larger than N: every point is then drawn again after all others.
@@ -134,6 +136,8 @@ def fit(
         raise OptionError("resume needs checkpoint, the file to go on from")
     if device is not None:
         field.to(device)
+    if x1 is None:
+        x1 = _no_data(objective, batch_size)
     _check_points(field, x1, "x1")
     trainer = Trainer(field, objective, x1, options)
     if validation is not None:
@@ -272,6 +276,14 @@ def _check_points(field: nn.Module, x: Tensor, name: str) -> None:
         manifold.require_point(x, tolerance=1e-4)
     elif not bool(x.isfinite().all()):
         raise DataError(f"{name} has values that are not finite; drop or mend those rows")
+
+
+def _no_data(objective: Objective, batch_size: int) -> Tensor:
+    """Points that only say how many samples an objective is to draw."""
+    if getattr(objective, "needs_data", True):
+        raise OptionError(f"{objective!r} needs training points; only an objective such as ReverseKL does without x1")
+    base: Distribution = getattr(objective, "base")  # noqa: B009 (the protocol of objectives does not ask for one)
+    return base.sample((batch_size,), generator=torch.Generator().manual_seed(0))
 
 
 def _objective_score(objective: Objective, points: Tensor, seed: int) -> Score:
