@@ -43,7 +43,7 @@ def possibly_reaches(x: Tensor, bound: float) -> bool:
     if torch.compiler.is_compiling() or x.device.type != "cpu":
         return True
     try:
-        return x.numel() > 0 and float(x.detach().amax()) >= bound
+        return x.numel() > 0 and x.detach().amax().item() >= bound
     except RuntimeError:
         return True
 

@@ -7,23 +7,27 @@ from typing import Any
 
 Work = Callable[[], object]
 
+_WARM = 3
+
 
 def measure(
     benchmark: Any, task: str, who: str, work: Work, ours: Work | None, *, rounds: int, target: str = ""
 ) -> None:
     """Time `work` and, before each round of it, `ours`; the ratio of the medians goes into the table at the end.
 
-    Each is called once without a clock before it is timed: what the other left in the caches is not its fault.
+    Each is called thrice without a clock before it is timed: what the other left in the caches is not its fault.
     """
     beside: list[float] = []
 
     def before() -> None:
         if ours is not None:
-            ours()
+            for _ in range(_WARM):
+                ours()
             start = time.perf_counter()
             ours()
             beside.append(time.perf_counter() - start)
-        work()
+        for _ in range(_WARM):
+            work()
 
     benchmark.group = task
     benchmark.pedantic(work, setup=before, rounds=rounds, warmup_rounds=3)
