@@ -17,6 +17,11 @@ from torch import Tensor
 import rmatch as rm
 from rmatch import fields
 
+PRODUCTS = [
+    rm.Product(rm.Sphere(2), rm.Torus(1)),
+    rm.Product(rm.Euclidean(2), rm.Sphere(1)),
+    rm.Product(rm.SPD(2), rm.SpecialOrthogonal(3)),
+]
 MANIFOLDS: list[rm.Manifold] = [
     rm.Euclidean(1),
     rm.Euclidean(3),
@@ -34,8 +39,7 @@ MANIFOLDS: list[rm.Manifold] = [
     rm.Torus(1),
     rm.Torus(2),
     rm.Torus(7),
-    rm.Product(rm.Sphere(2), rm.Torus(1)),
-    rm.Product(rm.Euclidean(2), rm.Sphere(1)),
+    *PRODUCTS,
     rm.SPD(1),
     rm.SPD(2),
     rm.SPD(3),
@@ -58,6 +62,13 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.WrappedNormal(rm.PoincareBall(3), torch.tensor([0.1, 0.3, -0.2]), 0.8),
     rm.KernelDensity(rm.Sphere(2), torch.eye(3), 0.4),
     rm.KernelDensity(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), 0.4),
+    rm.KernelDensity(rm.SpecialOrthogonal(3), torch.eye(3).expand(2, 3, 3), 0.4),
+    rm.KernelDensity(rm.Lorentz(2), torch.tensor([[1.25, 0.0, 0.75], [1.0, 0.0, 0.0]]), 0.4),
+    rm.KernelDensity(rm.PoincareBall(2), torch.tensor([[0.1, 0.3], [0.0, 0.0]]), 0.4),
+    rm.KernelDensity(rm.SPD(2), torch.tensor([[[2.0, 0.5], [0.5, 1.0]]]), 0.4),
+    rm.Uniform(PRODUCTS[0]),
+    *(rm.WrappedNormal(product, product.origin(), torch.tensor([0.3, 0.6])) for product in PRODUCTS),
+    *(rm.KernelDensity(product, product.origin().unsqueeze(0), (0.3, 0.6)) for product in PRODUCTS),
     rm.VonMisesFisher(rm.Sphere(3), torch.tensor([0.0, 0.6, 0.8, 0.0]), 5.0),
     rm.VonMisesFisher(rm.Torus(2), torch.tensor([0.1, 6.2]), 5.0),
     rm.Mixture([rm.Uniform(rm.Sphere(2)), rm.VonMisesFisher(rm.Sphere(2), torch.eye(3)[0], 5.0)], [1.0, 2.0]),
@@ -67,7 +78,7 @@ FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.Torus(2), width=16, depth=2),
     rm.TangentMLP(rm.SpecialOrthogonal(3), width=16, depth=2),
     rm.TangentMLP(rm.Euclidean(3), width=16, depth=2),
-    rm.TangentMLP(rm.Product(rm.Sphere(2), rm.Torus(1)), width=16, depth=2),
+    *(rm.TangentMLP(product, width=16, depth=2) for product in PRODUCTS),
     rm.TangentMLP(rm.SPD(2), width=16, depth=2),
     rm.TangentMLP(rm.SPD(3, metric="log-euclidean"), width=16, depth=2),
     rm.TangentMLP(rm.Lorentz(2), width=16, depth=2),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rmatch._numerics import cos_and_sinc, dot, sqrt
-from rmatch.manifolds import FlatManifold, Manifold, SpecialOrthogonal, Sphere, Torus
+from rmatch.manifolds import FlatManifold, Manifold, Product, SpecialOrthogonal, Sphere, Torus
 
 _PERIOD = 2 * math.pi
 _HALF_LOG_PERIOD = 0.5 * math.log(_PERIOD)
@@ -18,7 +18,11 @@ _FOURIER_SCALE = 2.5  # from this scale on the Fourier series of a wrapped norma
 
 
 def are_known(manifold: Manifold) -> bool:
-    """Whether the sum over preimages has a formula of its own here; without, the one geodesic must be all there is."""
+    """Whether the sum over preimages can be taken: by a formula here, or as the one term on a manifold that is open."""
+    if isinstance(manifold, Product):
+        return all(are_known(factor) for factor in manifold.factors)
+    if math.isinf(manifold.volume):
+        return True
     return log_density.dispatch(type(manifold)) is not log_density.dispatch(object)
 
 
@@ -66,6 +70,14 @@ def _log_density_rotation(manifold: SpecialOrthogonal, mean: Tensor, scale: Tens
     half_sine = sqrt((x - mean).square().sum((-2, -1)).unsqueeze(-1) / 8)  # |x - m|² = 8 sin²(θ/2)
     square = manifold.inner(mean, v, v).unsqueeze(-1) / 4
     return _shells(3, square, half_sine, scale / 2, math.pi) - 3 * math.log(2)
+
+
+@log_density.register
+def _log_density_product(manifold: Product, mean: Tensor, scale: Tensor, x: Tensor) -> Tensor:
+    """The sum over the factors; `scale` is one number or one for each."""
+    scales = scale.expand(len(manifold.factors)).unbind()
+    parts = zip(manifold.factors, manifold.split(mean), scales, manifold.split(x), strict=True)
+    return torch.stack([log_density(factor, *part) for factor, *part in parts]).sum(0)
 
 
 def _shells(n: int, square: Tensor, sine: Tensor, scale: Tensor, period: float) -> Tensor:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import singledispatch
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from rmatch._errors import DataError, OptionError, ShapeError
 from rmatch._typing import Shape
-from rmatch.distributions._bandwidth import best_bandwidth, squared_distances
-from rmatch.distributions._von_mises_fisher import log_normaliser, sample_on_sphere, sample_on_torus
+from rmatch.distributions._bandwidth import best_bandwidth
+from rmatch.distributions._kernels import ProductKernel, kernel_of
 from rmatch.distributions.base import Distribution
-from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
+from rmatch.manifolds import Manifold, Product
 
 __all__ = ["KernelDensity"]
 
@@ -23,15 +23,25 @@ _BLOCK = 1 << 18  # pairs of a query and a point that are worked on together: th
 class KernelDensity(Distribution):
     """The mean of kernels around given points, `p(x) = Σ_i K_h(x, m_i) / N`.
 
-    With the embedding f of the manifold in Euclidean space (the point itself, circles of the right radius for the
-    angles) every kernel is `exp(-|f(x) - f(m)|² / 2h²)` over its integral: a von Mises–Fisher law of concentration
-    κ = (radius/h)² on `Sphere(n)`, a product of von Mises laws on `Torus(d)`, a normal law on `Euclidean(n)`. For small
-    h it is a normal law of standard deviation h on all of them.
+    Each kernel integrates to 1, and for small h it is nearly a normal law of standard deviation h:
+
+    * with the embedding f of a compact manifold in Euclidean space (the point itself, circles for the angles, the
+      rotation matrix over √2), `exp(-|f(x) - f(m)|² / 2h²)` over its integral: a von Mises–Fisher law of concentration
+      κ = (radius/h)² on `Sphere(n)`, a product of von Mises laws on `Torus(d)`, an isotropic matrix Fisher law on
+      `SpecialOrthogonal(3)`; and a normal law on `Euclidean(n)`;
+    * on hyperbolic spaces, and on any manifold of infinite volume without a cut locus, the wrapped normal law;
+    * on `SPD(n)` a normal law of the matrix logarithm, as the log-Euclidean metric has it, for the affine-invariant
+      distance of every pair would be an eigenvalue problem;
+    * on `Product` the product of the kernels of its factors.
 
     Args:
-        manifold: `Sphere`, `Torus` or `Euclidean`.
+        manifold: Any of rmatch's own, or one that is diffeomorphic to R^n by its `exp`.
         points: The points `(N, *point_shape)`.
-        bandwidth: The width h, in the units of `dist`.
+        bandwidth: The width h, in the units of `dist`; on a product also one for each factor.
+
+    Attributes:
+        bandwidth: The width; the geometric mean where there are several.
+        bandwidths: The widths, one for each that was given.
 
     Raises:
         OptionError: No kernel is known on the manifold, or the bandwidth is not a positive number.
@@ -40,6 +50,7 @@ class KernelDensity(Distribution):
 
     References:
         Hall, Watson and Cabrera, "Kernel density estimation with spherical data", Biometrika 74 (1987).
+        Pelletier, "Kernel density estimation on Riemannian manifolds", Statistics & Probability Letters 73 (2005).
 
     Example:
         >>> import torch, rmatch as rm
@@ -49,27 +60,34 @@ class KernelDensity(Distribution):
         tensor(-1.1149, dtype=torch.float64)
     """
 
-    def __init__(self, manifold: Manifold, points: Tensor, bandwidth: float) -> None:
-        _require_kernel(manifold)
-        _require_table(manifold, points, "points")
-        if not (bandwidth > 0 and math.isfinite(bandwidth)):
+    def __init__(self, manifold: Manifold, points: Tensor, bandwidth: float | Sequence[float]) -> None:
+        widths = (bandwidth,) if isinstance(bandwidth, int | float) else tuple(bandwidth)
+        if not all(width > 0 and math.isfinite(width) for width in widths):
             raise OptionError(f"the bandwidth of a kernel is a positive number, got {bandwidth}")
+        self.bandwidths = tuple(map(float, widths))
+        self.bandwidth = math.prod(self.bandwidths) ** (1 / len(widths))
+        if isinstance(bandwidth, int | float):
+            self._kernel, self._width = kernel_of(manifold), float(bandwidth)
+        else:
+            if not isinstance(manifold, Product) or len(widths) != len(manifold.factors):
+                raise OptionError(f"{len(widths)} bandwidths fit a product of as many factors, not {manifold!r}")
+            self._kernel, self._width = ProductKernel(manifold, self.bandwidths), 1.0
+        _require_table(manifold, points, "points")
         self.manifold = manifold
         self.points = points
-        self.bandwidth = float(bandwidth)
 
     @classmethod
     def fit(cls, manifold: Manifold, points: Tensor, validation: Tensor) -> KernelDensity:
         """The estimate from `points` with the bandwidth under which held-out points are most likely.
 
-        A logarithmic grid from 1e-3 to 3 (times the spread of the points on Euclidean space, else times the radius)
-        finds the neighbourhood, and a bounded search ends in it. The estimate itself keeps all points. For the choice
-        of the bandwidth, at most 100,000 of them and so many of the validation points are used that there are 20
-        million pairs (but between 200 and 2000 validation points), both drawn with a fixed seed: seconds of work for
-        any table.
+        A logarithmic grid from 1e-3 to 3 (times the radius of a compact manifold, else times the spread of the points)
+        finds the neighbourhood, and a bounded search ends in it. On a product that unit is each factor's own, so that
+        factors of different units have different bandwidths. The estimate itself keeps all points. For the choice of
+        the bandwidth, at most 100,000 of them and so many of the validation points are used that there are 20 million
+        pairs (but between 200 and 2000 validation points), both drawn with a fixed seed: seconds of work for any table.
 
         Args:
-            manifold: `Sphere`, `Torus` or `Euclidean`.
+            manifold: As for the constructor.
             points: The points `(N, *point_shape)` of the estimate.
             validation: Other points `(K, *point_shape)` of the same law.
 
@@ -87,12 +105,16 @@ class KernelDensity(Distribution):
             >>> 0.02 < KernelDensity.fit(rm.Torus(1), x[:1000], x[1000:]).bandwidth < 0.5
             True
         """
-        _require_kernel(manifold)
+        kernel = kernel_of(manifold)
         _require_table(manifold, points, "points")
         _require_table(manifold, validation, "validation points")
-        centres, queries = _embed(manifold, points), _embed(manifold, validation)
-        unit = _size(manifold, centres)
-        return cls(manifold, points, best_bandwidth(centres, queries, lambda h: _log_normaliser(manifold, h), unit))
+        if not isinstance(kernel, ProductKernel):
+            return cls(manifold, points, best_bandwidth(kernel, points, validation, kernel.typical(points)))
+        units = kernel.typical_units(points)
+        if len(set(units)) == 1:
+            return cls(manifold, points, best_bandwidth(kernel, points, validation, units[0]))
+        h = best_bandwidth(ProductKernel(kernel.product, units), points, validation, 1.0)
+        return cls(manifold, points, [h * unit for unit in units])
 
     def sample(
         self,
@@ -108,28 +130,28 @@ class KernelDensity(Distribution):
         shape = tuple(shape)
         chosen = torch.randint(len(self.points), shape, generator=generator, device=device)
         centres = self.manifold.project(self.points.to(device, dtype)[chosen])
-        return _around(self.manifold, centres, self.bandwidth, generator)
+        return self._kernel.around(centres, self._width, generator)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`; the work is `len(points)` for each."""
-        rows = _embed(self.manifold, x)
-        columns = _embed(self.manifold, self.points.to(x.device, x.dtype)).T.contiguous()
-        batch, count = rows.shape[:-1], len(self.points)
-        sums = [
-            (squared_distances(part, columns) * (-0.5 / self.bandwidth**2)).logsumexp(-1)
-            for part in rows.reshape(-1, rows.shape[-1]).split(max(1, _BLOCK // count))
-        ]
-        constant = _log_normaliser(self.manifold, self.bandwidth) - math.log(count)
-        return torch.cat(sums).reshape(batch) + constant
+        kernel, count, rate = self._kernel, len(self.points), -0.5 / self._width**2
+        batch = x.shape[: x.dim() - len(self.manifold.point_shape)]
+        queries = x.reshape(-1, *self.manifold.point_shape)
+        columns = kernel.embed(self.points.to(x.device, x.dtype)).T.contiguous()
+        sums: list[Tensor] = []
+        for part in kernel.embed(queries).split(max(1, _BLOCK // count)):
+            squares, log_factor = kernel.pairs(part, columns)
+            exponent = squares * rate if log_factor is None else torch.add(log_factor, squares, alpha=rate)
+            sums.append(exponent.logsumexp(-1))
+        result = torch.cat(sums) + (kernel.log_normaliser(self._width) - math.log(count))
+        outer = kernel.log_jacobian(queries)
+        return (result if outer is None else result + outer).reshape(batch)
 
     def __repr__(self) -> str:
         """The constructor call, with the number of points in place of the points."""
-        return f"KernelDensity({self.manifold!r}, <{len(self.points)} points>, bandwidth={self.bandwidth:.6g})"
-
-
-def _require_kernel(manifold: Manifold) -> None:
-    if not isinstance(manifold, Sphere | Torus | Euclidean):
-        raise OptionError(f"no kernel is known on {manifold!r}; use Sphere, Torus or Euclidean")
+        text = ", ".join(f"{width:.6g}" for width in self.bandwidths)
+        shown = text if len(self.bandwidths) == 1 else f"({text})"
+        return f"KernelDensity({self.manifold!r}, <{len(self.points)} points>, bandwidth={shown})"
 
 
 def _require_table(manifold: Manifold, points: Tensor, what: str) -> None:
@@ -139,68 +161,3 @@ def _require_table(manifold: Manifold, points: Tensor, what: str) -> None:
         raise ShapeError(f"the {what} of a kernel density estimate have shape ({wanted}), got {tuple(points.shape)}")
     if not len(points):
         raise DataError(f"a kernel density estimate needs at least one of the {what}, got none")
-
-
-def _embed(manifold: Manifold, x: Tensor) -> Tensor:
-    """Points in a Euclidean space where small distances are those of the manifold: `(*batch, k)`."""
-    if isinstance(manifold, Torus):
-        features = manifold.features(x)
-        return features if set(manifold.radii) == {1.0} else features * x.new_tensor(2 * manifold.radii)
-    return x
-
-
-def _size(manifold: Manifold, x: Tensor) -> float:
-    """The length in which bandwidths are measured: a radius; on Euclidean space the spread of the points.
-
-    That is the root mean square distance to the mean, per coordinate; 1 where all points agree.
-    """
-    if isinstance(manifold, Sphere):
-        return manifold.radius
-    if isinstance(manifold, Torus):
-        return math.prod(manifold.radii) ** (1 / manifold.dim)
-    return float((x - x.mean(0)).square().mean().sqrt()) or 1.0
-
-
-@singledispatch
-def _log_normaliser(manifold: Manifold, bandwidth: float) -> float:
-    """The logarithm of one over the integral of `exp(-|f(x) - f(m)|² / 2 bandwidth²)`, f the embedding."""
-    raise NotImplementedError
-
-
-@_log_normaliser.register
-def _log_normaliser_sphere(manifold: Sphere, bandwidth: float) -> float:
-    return log_normaliser(manifold.dim, (manifold.radius / bandwidth) ** 2) - manifold.dim * math.log(manifold.radius)
-
-
-@_log_normaliser.register
-def _log_normaliser_torus(manifold: Torus, bandwidth: float) -> float:
-    return sum(log_normaliser(1, (radius / bandwidth) ** 2) - math.log(radius) for radius in manifold.radii)
-
-
-@_log_normaliser.register
-def _log_normaliser_euclidean(manifold: Euclidean, bandwidth: float) -> float:
-    return -manifold.dim * (math.log(bandwidth) + 0.5 * math.log(2 * math.pi))
-
-
-@singledispatch
-def _around(manifold: Manifold, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    """One sample of the kernel around each centre."""
-    raise NotImplementedError
-
-
-@_around.register
-def _around_sphere(manifold: Sphere, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    return sample_on_sphere(manifold, centres, (manifold.radius / bandwidth) ** 2, generator)
-
-
-@_around.register
-def _around_torus(manifold: Torus, centres: Tensor, bandwidth: float, generator: torch.Generator | None) -> Tensor:
-    kappas = [(radius / bandwidth) ** 2 for radius in manifold.radii]
-    return sample_on_torus(manifold, centres, kappas, generator)
-
-
-@_around.register
-def _around_euclidean(
-    manifold: Euclidean, centres: Tensor, bandwidth: float, generator: torch.Generator | None
-) -> Tensor:
-    return manifold.exp(centres, bandwidth * manifold.random_tangent(centres, generator=generator))

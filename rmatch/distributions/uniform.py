@@ -11,7 +11,7 @@ from torch import Tensor
 from rmatch._errors import OptionError
 from rmatch._typing import Shape
 from rmatch.distributions.base import Distribution
-from rmatch.manifolds import Manifold, SpecialOrthogonal, Sphere, Torus
+from rmatch.manifolds import Manifold, Product, SpecialOrthogonal, Sphere, Torus
 
 __all__ = ["Uniform"]
 
@@ -20,7 +20,7 @@ class Uniform(Distribution):
     """The law with the constant density `1 / volume`.
 
     Args:
-        manifold: A manifold of finite volume: `Sphere`, `Torus` or `SpecialOrthogonal`.
+        manifold: A manifold of finite volume: `Sphere`, `Torus`, `SpecialOrthogonal` or a `Product` of such.
 
     Raises:
         OptionError: The volume is infinite, or the manifold has no uniform sampler.
@@ -40,8 +40,8 @@ class Uniform(Distribution):
             )
         if not has_uniform(manifold):
             raise OptionError(
-                f"no uniform sampler is known for {manifold!r}; use Sphere, Torus or SpecialOrthogonal, or "
-                "WrappedNormal as the base"
+                f"no uniform sampler is known for {manifold!r}; use Sphere, Torus, SpecialOrthogonal or a product of "
+                "them, or WrappedNormal as the base"
             )
         self.manifold = manifold
 
@@ -73,6 +73,8 @@ class Uniform(Distribution):
 
 def has_uniform(manifold: Manifold) -> bool:
     """Whether `Uniform(manifold)` exists: the volume is finite, and a sampler is known."""
+    if isinstance(manifold, Product):
+        return all(has_uniform(factor) for factor in manifold.factors)
     return math.isfinite(manifold.volume) and _sample.dispatch(type(manifold)) is not _sample.dispatch(object)
 
 
@@ -119,6 +121,17 @@ def _sample_torus(
 ) -> Tensor:
     u = torch.rand((*shape, *manifold.point_shape), generator=generator, dtype=dtype, device=device)
     return manifold.project(u * u.new_tensor(manifold.periods))  # the product may round up to a turn, which is 0
+
+
+@_sample.register
+def _sample_product(
+    manifold: Product,
+    shape: Shape,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+) -> Tensor:
+    return manifold.join([_sample(factor, shape, generator, dtype, device) for factor in manifold.factors])
 
 
 def _directions(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,7 @@ import rmatch.distributions._preimages as _preimages
 from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions.base import Distribution
-from rmatch.manifolds import FlatManifold, Manifold
+from rmatch.manifolds import FlatManifold, Manifold, Product
 
 __all__ = ["WrappedNormal"]
 
@@ -28,6 +26,7 @@ class WrappedNormal(Distribution):
     * on `Sphere(n)`: `Σ_{k ∈ Z} N_n(|θ + 2πk|) (|θ + 2πk| / sin θ)^{n-1}` (and the like in the unit of any radius);
     * on `Torus(d)`: a product over the angles of `Σ_k N(δ + 2πk)`, with δ the difference to the mean;
     * on `SpecialOrthogonal(3)`: `Σ_{k ∈ Z} N_3(|θ + 2πk|) (|θ + 2πk| / 2 sin(θ/2))²`;
+    * on `Product` the product over the factors;
     * elsewhere a single term, right where `exp` at the mean is a diffeomorphism (`Euclidean`, hyperbolic spaces, SPD).
 
     On the sphere with n >= 2 whole spheres of tangent vectors collapse to the antipode and, from the next turn on, to
@@ -39,7 +38,7 @@ class WrappedNormal(Distribution):
         manifold: Where the points live.
         mean: The point where the tangent space is, shape `point_shape`.
         scale: Standard deviation in the tangent space, in the units of `dist`; on `Torus` and `Euclidean` also one for
-            each coordinate, shape `(dim,)`.
+            each coordinate, shape `(dim,)`, and on `Product` one for each factor, shape `(len(factors),)`.
 
     Raises:
         PointError: The mean is not a point of the manifold.
@@ -64,16 +63,21 @@ class WrappedNormal(Distribution):
         if tuple(mean.shape) != manifold.point_shape:
             raise ShapeError(f"the mean is one point of shape {manifold.point_shape}, got {tuple(mean.shape)}")
         widths = torch.as_tensor(scale, dtype=torch.float64, device=mean.device)
-        allowed = [(), (manifold.dim,)] if isinstance(manifold, FlatManifold) else [()]
+        allowed: list[Shape] = [()]
+        if isinstance(manifold, FlatManifold):
+            allowed.append((manifold.dim,))
+        elif isinstance(manifold, Product):
+            allowed.append((len(manifold.factors),))
         if tuple(widths.shape) not in allowed:
             shapes = " or ".join(map(str, allowed))
             raise ShapeError(f"the scale on {manifold!r} has shape {shapes}, got {tuple(widths.shape)}")
         if not bool(((widths > 0) & widths.isfinite()).all()):
             raise OptionError(f"the scale of a wrapped normal is a positive number, got {widths.tolist()}")
-        if math.isfinite(manifold.volume) and not _preimages.are_known(manifold):
+        if not _preimages.are_known(manifold):
             raise OptionError(
                 f"a wrapped normal on {manifold!r} needs the sum over all geodesics between two points, which is known "
-                "for Sphere, Torus and SpecialOrthogonal only; use one of these, or a manifold of infinite volume"
+                "for Sphere, Torus, SpecialOrthogonal and their products only; use one of these, or a manifold of "
+                "infinite volume"
             )
         self.manifold = manifold
         self.mean = manifold.project(mean)
@@ -91,13 +95,21 @@ class WrappedNormal(Distribution):
         dtype = self.mean.dtype if dtype is None else dtype
         device = self.mean.device if device is None else device
         mean = self.manifold.project(self.mean.to(device, dtype)).expand(*shape, *self.manifold.point_shape)
-        v = self.manifold.random_tangent(mean, generator=generator) * self.scale.to(device, dtype)
+        v = self.manifold.random_tangent(mean, generator=generator) * self._widths(mean)
         return self.manifold.project(self.manifold.exp(mean, v))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`."""
         mean = self.manifold.project(self.mean.to(x.device, x.dtype))
         return _preimages.log_density(self.manifold, mean, self.scale.to(x.device, x.dtype), x)
+
+    def _widths(self, like: Tensor) -> Tensor:
+        """The scale as a number that multiplies tangent vectors."""
+        scale = self.scale.to(like.device, like.dtype)
+        if not isinstance(self.manifold, Product) or not scale.dim():
+            return scale
+        parts = zip(self.manifold.factors, scale, strict=True)
+        return self.manifold.join([width.expand(factor.point_shape) for factor, width in parts])
 
     def __repr__(self) -> str:
         """The constructor call."""

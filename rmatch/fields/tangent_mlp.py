@@ -32,11 +32,15 @@ class TangentMLP(nn.Module):
         frequencies: Frequencies of the Fourier features, in inverse units of the manifold's features; empty for none.
             `for_data` chooses them from data.
         harmonics: On a torus, multiples of each angle whose cosine and sine are seen beside them; 0 for none.
+        center: For each of the manifold's features, a number that is subtracted from it; empty for none.
+        spread: For each of them, a number that it is then divided by; empty for none.
+        speed: For each coefficient of `span`, the one that an output of 1 means; empty for 1.
         feature_count: Random waves per frequency.
         seed: Seed of the initial weights and waves. The global random state is neither used nor changed.
 
     Raises:
-        OptionError: A size is less than 1, or harmonics are asked for off the torus.
+        OptionError: A size is less than 1, harmonics are asked for off the torus, or there are not as many numbers as
+            features or coefficients.
 
     Example:
         >>> import torch, rmatch as rm
@@ -47,6 +51,10 @@ class TangentMLP(nn.Module):
         torch.Size([2, 3])
     """
 
+    center: Tensor | None
+    spread: Tensor | None
+    speed: Tensor | None
+
     def __init__(
         self,
         manifold: Manifold,
@@ -55,6 +63,9 @@ class TangentMLP(nn.Module):
         *,
         frequencies: Sequence[float] = (1.0, 4.0),
         harmonics: int = 0,
+        center: Sequence[float] = (),
+        spread: Sequence[float] = (),
+        speed: Sequence[float] = (),
         feature_count: int = 64,
         seed: int = 0,
     ) -> None:
@@ -71,10 +82,18 @@ class TangentMLP(nn.Module):
             "depth": depth,
             "frequencies": [float(f) for f in frequencies],
             "harmonics": harmonics,
+            "center": [float(c) for c in center],
+            "spread": [float(s) for s in spread],
+            "speed": [float(s) for s in speed],
             "feature_count": feature_count,
             "seed": seed,
         }
         plain = manifold.features(manifold.origin()).shape[-1]
+        for name, size in (("center", plain), ("spread", plain), ("speed", manifold.span_size)):
+            values: list[float] = self.config[name]
+            if values and len(values) != size:
+                raise OptionError(f"{name} of a network on {manifold!r} has {size} numbers or none, got {len(values)}")
+            self.register_buffer(name, torch.tensor(values) if values else None, persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.space = FourierFeatures(plain, frequencies, count=feature_count) if len(frequencies) else None
@@ -99,13 +118,17 @@ class TangentMLP(nn.Module):
             seed: Seed of the initial weights and waves.
         """
         choice = choose_features(manifold, x1)
-        return cls(manifold, width, depth, frequencies=choice.frequencies, harmonics=choice.harmonics, seed=seed)
+        return cls(manifold, width, depth, **choice._asdict(), seed=seed)
 
     def forward(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The tangent vectors at `x`: t is a scalar or `(*batch)`, x and the result `(*batch, *point_shape)`."""
         dtype = self.last.weight.dtype
         point = x.to(dtype)
         plain = self.manifold.features(point)
+        if self.center is not None:
+            plain = plain - self.center
+        if self.spread is not None:
+            plain = plain / self.spread
         time = torch.as_tensor(t, dtype=dtype, device=point.device)
         seen = [plain, self.time(time.expand(plain.shape[:-1]))]
         if self.space is not None:
@@ -115,7 +138,10 @@ class TangentMLP(nn.Module):
         h = nn.functional.silu(self.first(torch.cat(seen, -1)))
         for layer in self.hidden:
             h = h + nn.functional.silu(layer(h))
-        return self.manifold.span(x, self.last(h).to(x.dtype))
+        output = self.last(h)
+        if self.speed is not None:
+            output = output * self.speed
+        return self.manifold.span(x, output.to(x.dtype))
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""

@@ -140,6 +140,10 @@ class PoincareBall(HyperbolicSpace):
         r = norm(x)
         return x * (limit / r.clamp_min(limit)) if possibly_reaches(r, limit) else x
 
+    def contains(self, x: Tensor) -> Tensor:
+        """Where |x| < R."""
+        return torch.linalg.vector_norm(x, dim=-1) < self.radius
+
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """`v` itself, with the batch of the points: every array is tangent."""
         return v if v.shape == x.shape else v.expand(torch.broadcast_shapes(x.shape, v.shape))

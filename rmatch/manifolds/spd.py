@@ -133,6 +133,10 @@ class SPD(Manifold):
         failed = torch.linalg.cholesky_ex(a.detach()).info[..., None, None] != 0
         return torch.where(failed, self._raise_eigenvalues(a), a) if possibly_any(failed) else a
 
+    def contains(self, x: Tensor) -> Tensor:
+        """Where Cholesky's method finds the symmetric part positive definite."""
+        return torch.linalg.cholesky_ex(symmetrise(x)).info == 0
+
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """The symmetric part, with the batch of the points."""
         part = symmetrise(v)

@@ -211,3 +211,9 @@ def _require_start(manifold: Manifold, x0: Tensor) -> None:
         raise
     except RuntimeError:  # inside vmap, where values cannot be read
         return
+    inside = manifold.contains(x0)  # what lies just outside an open set has no nearest point in it
+    if inside is not None and not bool(inside.all()):
+        row = ", ".join(map(str, (~inside).nonzero()[0].tolist())) or "0"
+        raise PointError(
+            f"row {row} of the points to start from lies outside {manifold!r}; use project(x) if it is meant"
+        )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rmatch as rm
-from rmatch.fields import FourierFeatures, Harmonics, TangentMLP, TimeFeatures, choose_features
+from rmatch.fields import FeatureChoice, FourierFeatures, Harmonics, TangentMLP, TimeFeatures, choose_features
 from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
 
 MEMBERS = [Sphere(1), Sphere(2), Sphere(5), Torus(1), Torus(3), Euclidean(2)]
@@ -109,13 +109,13 @@ def test_repeated_sites_do_not_count_as_neighbours() -> None:
 
 
 def test_a_single_site_gives_one_frequency() -> None:
-    assert choose_features(Sphere(2), points(Sphere(2), 1).repeat(4, 1)) == ((1.0,), 0)
+    assert choose_features(Sphere(2), points(Sphere(2), 1).repeat(4, 1)) == FeatureChoice((1.0,))
 
 
 def test_many_angles_are_seen_by_their_harmonics() -> None:
     """On the diagonal of T³, neighbours 0.05 √3 apart: 2.5 * 0.12 / 0.0866 = 3.5, so three harmonics."""
     diagonal = torch.arange(0, 6.0, 0.05, dtype=torch.float64).unsqueeze(-1).expand(-1, 3)
-    assert choose_features(Torus(3), diagonal) == ((), 3)
+    assert choose_features(Torus(3), diagonal) == FeatureChoice((), 3)
     field = TangentMLP.for_data(Torus(3), diagonal, width=8, depth=1)
     assert field.space is None
     assert field.angles is not None

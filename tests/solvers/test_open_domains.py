@@ -100,3 +100,41 @@ def test_where_coordinates_have_a_size_it_is_that_of_the_larger_end_of_the_step(
     torch.testing.assert_close(size, torch.tensor([0.6 / 0.6 / math.sqrt(2)]))
     size = rm.Sphere(2).error_size(torch.eye(3), torch.eye(3), torch.full((3, 3), 0.3), rtol=0.1, atol=0.2)
     torch.testing.assert_close(size, torch.ones(3))
+
+
+# ------------------------------------------------------------------------------------------- ball and cone
+
+
+def test_a_ball_is_left_by_no_step() -> None:
+    """A field of unit length in the plane, outwards: too fast near the edge, in the metric it has no bound."""
+    ball = rm.PoincareBall(2)
+    x = torch.tensor([[0.5, 0.0], [0.0, 0.1]], dtype=torch.float64)
+    with pytest.raises(rm.SolverError, match=r"takes row 0 out of PoincareBall\(2\)"):
+        rm.DormandPrince().solve(ball, lambda t, y: y / y.norm(dim=-1, keepdim=True), x, 0.0, 2.0)
+    with pytest.raises(rm.SolverError, match=r"a step of 0\.5 from t=0 takes row 0 out of PoincareBall\(2\)"):
+        rm.RK4(4).solve(ball, lambda t, y: y / y.norm(dim=-1, keepdim=True), x, 0.0, 2.0)
+
+
+@pytest.mark.parametrize("M", [rm.PoincareBall(2), rm.Lorentz(2), rm.SPD(2)], ids=repr)
+def test_far_out_an_error_of_the_tolerance_is_one_of_that_length(M: rm.Manifold) -> None:
+    """Along a geodesic field x' = log_x(target): exponential decay to a point at a distance of 12 from the origin."""
+    origin = M.origin(dtype=torch.float64)
+    target = M.exp(origin, 12.0 * M.frame(origin)[0])
+    found = rm.DormandPrince(1e-6, 1e-6).solve(M, lambda t, x: M.log(x, target.expand_as(x)), origin, 0.0, 4.0)
+    exact = M.geodesic(origin, target, 1 - math.exp(-4.0))
+    assert float(M.dist(found.point, exact)) < 1e-5
+    assert M.check_point(found.point) is None
+
+
+def test_a_cone_is_left_by_no_step() -> None:
+    cone = rm.SPD(2)
+    x = torch.eye(2, dtype=torch.float64)[None]
+    with pytest.raises(rm.SolverError, match=r"takes row 0 out of SPD\(2\)"):
+        rm.DormandPrince().solve(cone, lambda t, y: -torch.eye(2, dtype=y.dtype).expand_as(y), x, 0.0, 2.0)
+    with pytest.raises(rm.SolverError, match=r"takes row 0 out of SPD\(2\)"):
+        rm.Euler(1).solve(cone, lambda t, y: -torch.eye(2, dtype=y.dtype).expand_as(y), x, 0.0, 2.0)
+
+
+def test_a_start_just_outside_an_open_set_is_refused() -> None:
+    with pytest.raises(rm.PointError, match=r"row 1 of the points to start from lies outside PoincareBall\(2\)"):
+        rm.RK4(4).solve(rm.PoincareBall(2), lambda t, y: 0 * y, torch.tensor([[0.0, 0.0], [1.0005, 0.0]]), 0.0, 1.0)
