@@ -31,6 +31,12 @@ def test_torus_ramachandran_samples_the_helices(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_flow_of_zuko_learns_by_maximum_likelihood_and_has_mass_one() -> None:
+    mass, nll = load("zuko_on_torus").main(steps=60)
+    assert abs(mass - 1) < 0.01
+    assert nll < 3.0  # the uniform density has 3.68
+
+
 def test_every_example_is_run_here() -> None:
-    tested = {"sphere_airports", "torus_ramachandran"}
+    tested = {"sphere_airports", "torus_ramachandran", "zuko_on_torus"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
