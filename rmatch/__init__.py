@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from rmatch.distributions import (
         Distribution,
+        HeatKernel,
         KernelDensity,
         Mixture,
         Uniform,
@@ -130,6 +131,7 @@ __all__ = [
     "FlowPath",
     "GeodesicPath",
     "Harmonics",
+    "HeatKernel",
     "HyperbolicSpace",
     "Independent",
     "InputError",

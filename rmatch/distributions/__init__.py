@@ -2,6 +2,7 @@
 
 from rmatch.distributions.base import Distribution
 from rmatch.distributions.default_base import default_base
+from rmatch.distributions.heat_kernel import HeatKernel
 from rmatch.distributions.kernel_density import KernelDensity
 from rmatch.distributions.mixture import Mixture
 from rmatch.distributions.uniform import Uniform
@@ -10,6 +11,7 @@ from rmatch.distributions.wrapped_normal import WrappedNormal
 
 __all__ = [
     "Distribution",
+    "HeatKernel",
     "KernelDensity",
     "Mixture",
     "Uniform",

@@ -1,0 +1,150 @@
+"""Brownian motion on each manifold where it is known: density, score and sampler, in float64."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from functools import singledispatch
+
+import torch
+from torch import Tensor
+
+from rmatch._errors import OptionError
+from rmatch._numerics import dot, norm, standard_normal
+from rmatch.distributions import _circle_heat
+from rmatch.distributions._radial_heat import Separation, log_kernel, slope
+from rmatch.distributions._sphere_heat import Round, sample_angle
+from rmatch.manifolds import Euclidean, Manifold, Product, Sphere, Torus
+
+_HALF_LOG_PERIOD = 0.5 * math.log(2 * math.pi)
+
+
+class HeatLaw(ABC):
+    """The heat kernel of one manifold; means, times and points broadcast over their batches."""
+
+    @abstractmethod
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        """`log K(time, mean, x)`, shape `(*batch)`."""
+
+    @abstractmethod
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        """Its gradient in `x`."""
+
+    @abstractmethod
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        """One point for each mean `(*batch, *point_shape)` and its time `(*batch)`."""
+
+
+@singledispatch
+def heat_law(manifold: Manifold) -> HeatLaw:
+    """The heat kernel of a manifold; raises `OptionError` where none is known."""
+    raise OptionError(f"no heat kernel is known on {manifold!r}; use Sphere, Torus, Euclidean or products of them")
+
+
+@heat_law.register
+def _(manifold: Euclidean) -> HeatLaw:
+    return _FlatLaw(manifold)
+
+
+@heat_law.register
+def _(manifold: Torus) -> HeatLaw:
+    return _TorusLaw(manifold)
+
+
+@heat_law.register
+def _(manifold: Sphere) -> HeatLaw:
+    return _SphereLaw(manifold)
+
+
+@heat_law.register
+def _(manifold: Product) -> HeatLaw:
+    return _ProductLaw(manifold)
+
+
+class _FlatLaw(HeatLaw):
+    def __init__(self, manifold: Euclidean) -> None:
+        self.manifold = manifold
+
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        square = (x - mean).square().sum(-1)
+        return -square / (2 * time) - self.manifold.dim * (time.log() / 2 + _HALF_LOG_PERIOD)
+
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        return (mean - x) / time.unsqueeze(-1)
+
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        return mean + _normal_step(mean, time, generator)
+
+
+class _TorusLaw(HeatLaw):
+    def __init__(self, manifold: Torus) -> None:
+        self.manifold = manifold
+
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        radii, angles, times = self._on_unit_circles(mean, time, x)
+        return (_circle_heat.log_kernel(angles, times) - radii.log()).sum(-1)
+
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        radii, angles, times = self._on_unit_circles(mean, time, x)
+        return _circle_heat.score(angles, times) / radii
+
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        return self.manifold.exp(mean, _normal_step(mean, time, generator))
+
+    def _on_unit_circles(self, mean: Tensor, time: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        radii = x.new_tensor(self.manifold.radii)
+        return radii, self.manifold.log(mean, x) / radii, time.unsqueeze(-1) / radii.square()
+
+
+class _SphereLaw(HeatLaw):
+    form = Round()
+
+    def __init__(self, manifold: Sphere) -> None:
+        self.manifold = manifold
+        self.radius = manifold.radius
+
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        n, r = self.manifold.dim, self.radius
+        return log_kernel(self.form, n, self._apart(mean, x), time / r**2) - n * math.log(r)
+
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        """The gradient of cos θ = <x, mean> is the tangent part of the mean, taken of a difference that is exact."""
+        apart = self._apart(mean, x)
+        toward = self.manifold.to_tangent(x, mean - apart.cosine.detach().sign().unsqueeze(-1) * x)
+        r = slope(self.form, self.manifold.dim, apart, time / self.radius**2)
+        return r.unsqueeze(-1) * toward / self.radius**2
+
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        times = time.detach().reshape(-1) / self.radius**2
+        length = self.radius * sample_angle(self.manifold.dim, times, generator).reshape(time.shape)
+        v = self.manifold.random_tangent(mean, generator=generator)
+        return self.manifold.exp(mean, length.unsqueeze(-1) * v / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
+
+    def _apart(self, mean: Tensor, x: Tensor) -> Separation:
+        minus, plus = norm(x.detach() - mean.detach()), norm(x.detach() + mean.detach())
+        angle, rest = 2 * torch.atan2(minus, plus), 2 * torch.atan2(plus, minus)
+        return Separation(dot(x, mean).squeeze(-1) / self.radius**2, angle.squeeze(-1), rest.squeeze(-1))
+
+
+class _ProductLaw(HeatLaw):
+    """Brownian motions of the factors are independent."""
+
+    def __init__(self, manifold: Product) -> None:
+        self.manifold = manifold
+        self.laws = [heat_law(factor) for factor in manifold.factors]
+
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        return torch.stack([law.log_prob(m, time, y) for law, m, y in self._parts(mean, x)]).sum(0)
+
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        return self.manifold.join([law.score(m, time, y) for law, m, y in self._parts(mean, x)])
+
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        return self.manifold.join([law.sample(m, time, generator) for law, m, _ in self._parts(mean, mean)])
+
+    def _parts(self, mean: Tensor, x: Tensor) -> list[tuple[HeatLaw, Tensor, Tensor]]:
+        return list(zip(self.laws, self.manifold.split(mean), self.manifold.split(x), strict=True))
+
+
+def _normal_step(mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+    return time.sqrt().unsqueeze(-1) * standard_normal(mean.shape, mean, generator)
