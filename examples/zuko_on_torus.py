@@ -1,6 +1,6 @@
 """Train a normalizing flow of another library by KL: zuko's circular splines on the backbone angles of proteins.
 
-Any model with a `log_prob` can be trained by `MaximumLikelihood`, and compared with a flow of rmatch in the same numbers.
+Any model with a `log_prob` can be trained by `MaximumLikelihood`, and compared with a flow in the same numbers.
 
 Run `python examples/zuko_on_torus.py`; it takes about a minute on two cores.
 """
