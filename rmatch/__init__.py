@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from rmatch.manifolds import (
         SPD,
+        ChartManifold,
         EmbeddedManifold,
         Euclidean,
         HyperbolicSpace,
@@ -114,6 +115,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RK4",
     "SPD",
+    "ChartManifold",
     "CheckpointError",
     "ConditionalPath",
     "Cosine",

@@ -22,7 +22,15 @@ PRODUCTS = [
     rm.Product(rm.Euclidean(2), rm.Sphere(1)),
     rm.Product(rm.SPD(2), rm.SpecialOrthogonal(3)),
 ]
+
+
+def equidistant(x: Tensor) -> Tensor:
+    """A hyperbolic plane of curvature -1/4, in the distance to a geodesic and the position along it."""
+    return torch.diag_embed(torch.stack([torch.ones_like(x[..., 0]), (x[..., 0] / 2).cosh().square()], -1))
+
+
 MANIFOLDS: list[rm.Manifold] = [
+    rm.ChartManifold(2, equidistant),
     rm.Euclidean(1),
     rm.Euclidean(3),
     rm.Lorentz(1),
@@ -194,7 +202,8 @@ every_manifold = pytest.mark.parametrize("M", MANIFOLDS, ids=repr)
 
 @every_manifold
 def test_manifold_repr_builds_an_equal_manifold(M: rm.Manifold) -> None:
-    again = eval(repr(M), {name: getattr(rm, name) for name in dir(rm) if name[0].isupper()})
+    names = {name: getattr(rm, name) for name in dir(rm) if name[0].isupper()}
+    again = eval(repr(M), {**names, "equidistant": equidistant})
     assert again == M
     assert hash(again) == hash(M)
     assert rm.Sphere(99) != M

@@ -1,6 +1,7 @@
 """Manifolds: the metric, the volume, geodesics, calculus and integration."""
 
 from rmatch.manifolds.base import Integral, Manifold, Quadrature
+from rmatch.manifolds.chart import ChartManifold
 from rmatch.manifolds.embedded import EmbeddedManifold
 from rmatch.manifolds.euclidean import Euclidean, FlatManifold
 from rmatch.manifolds.hyperbolic import HyperbolicSpace, lorentz_to_poincare, poincare_to_lorentz
@@ -14,6 +15,7 @@ from rmatch.manifolds.torus import Torus
 
 __all__ = [
     "SPD",
+    "ChartManifold",
     "EmbeddedManifold",
     "Euclidean",
     "FlatManifold",

@@ -142,7 +142,7 @@ class Manifold(ABC):
         """A standard normal vector in the tangent space: independent N(0, 1) coefficients on `frame(x)`."""
         batch = self._batch(x)
         z = standard_normal((*batch, self.dim), x, generator)
-        flat = self.frame(x).reshape(*batch, self.dim, -1)
+        flat = self.frame(x).flatten(-len(self.point_shape))
         return (z.unsqueeze(-2) @ flat).reshape(x.shape)
 
     def random_probe(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
