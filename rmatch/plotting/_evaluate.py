@@ -130,6 +130,36 @@ class SphereImage:
 _PAD = 12
 
 
+class DiscImage:
+    """A log-density on the unit disc, known on a square grid of `resolution` rows and interpolated between nodes."""
+
+    # The outermost places that are evaluated: at 6 times the radius of curvature from the centre of the Poincaré disc.
+    _EDGE = 0.995
+
+    def __init__(self, log_density: LogDensity, resolution: int) -> None:
+        require_resolution(resolution)
+        self._resolution = resolution
+        centres = (np.arange(resolution) + 0.5) * 2.0 / resolution - 1.0
+        second, first = np.meshgrid(centres, centres, indexing="ij")
+        radius = np.hypot(first, second)
+        # Nodes a little outside serve the interpolation at the rim, with the values of the places next to them.
+        inside = radius < 1.0 + 8.0 / resolution
+        inwards: Array = np.minimum(1.0, self._EDGE / np.maximum(radius, 1e-9))
+        nodes = np.stack([first * inwards, second * inwards], axis=-1)[inside]
+        values = evaluate(log_density, nodes)
+        self.range = shown_range(values)
+        self._table = np.full(radius.shape, self.range[0] - MARGIN_NATS)
+        self._table[inside] = np.maximum(values, self.range[0] - MARGIN_NATS)
+
+    def pixels(self, count: int = 720) -> Array:
+        """The log-density at the centres of `count` × `count` pixels of the square around the disc, cut to range."""
+        from scipy.ndimage import map_coordinates
+
+        centres = (np.arange(count) + 0.5) * self._resolution / count - 0.5
+        places = np.meshgrid(centres, centres, indexing="ij")
+        return np.clip(map_coordinates(self._table, places, order=3, mode="nearest"), *self.range)
+
+
 def torus_image(log_density: LogDensity, resolution: int, pixels: int) -> tuple[Array, tuple[float, float]]:
     """A log-density on T², evaluated on a square grid and interpolated to a finer one.
 

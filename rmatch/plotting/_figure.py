@@ -51,6 +51,18 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
+def add_colour_bar(figure: Figure, low: float, high: float, label: str, left: float, bottom: float, up: float) -> None:
+    """An upright bar of the density's colours at a place given in inches, an arrow at its end for all that is less."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    axes = add_axes(figure, left, bottom, 0.16, up)
+    axes.set_label("colour bar")
+    bar = figure.colorbar(ScalarMappable(Normalize(low, high), density_colours()), cax=axes, extend="min")
+    bar.set_label(label, fontsize=NORMAL, color=INK)
+    axes.tick_params(labelsize=SMALL, colors=INK, width=0.8)
+
+
 def density_colours() -> Colormap:
     """Magma, which is perceptually uniform, without its ends: white lines stand out on all that is left."""
     from matplotlib import colormaps

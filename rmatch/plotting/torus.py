@@ -19,10 +19,12 @@ from rmatch.plotting._figure import (
     NORMAL,
     SMALL,
     add_axes,
+    add_colour_bar,
     density_colours,
     new_figure,
     plural,
 )
+from rmatch.plotting._pairs import PairAxis, plot_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _PIXELS = 720
-_CELLS = 60  # of a pair's histogram, per axis
 _MANY = 2000  # from so many dots on, a vector file holds them as pixels
 
 
@@ -88,7 +89,7 @@ def plot_torus(
             raise OptionError(
                 f"a picture of T^{dim} is made of samples; give samples, for example 10,000 draws from the model"
             )
-        return _plot_pairs(names, data if data is not None and len(data) else None, drawn, title)
+        return plot_pairs([PairAxis(name, -180.0, 180.0) for name in names], drawn, data, title, cell="6° × 6°")
     if log_density is None:
         raise OptionError(f"a picture of T^{dim} needs log_density")
     if dim == 1:
@@ -142,13 +143,10 @@ def _plot_square(
     square.set_label("density")
     pixels, (low, high) = torus_image(log_density, resolution, _PIXELS)
     extent = (-180.0, 180.0, -180.0, 180.0)
-    shown = square.imshow(pixels, cmap=density_colours(), vmin=low, vmax=high, extent=extent, origin="lower")
+    square.imshow(pixels, cmap=density_colours(), vmin=low, vmax=high, extent=extent, origin="lower")
     _dress_square(square, names, "density", "white")
-    bar_axes = add_axes(figure, left + side + 0.15, 0.65, 0.16, side)
-    bar_axes.set_label("colour bar")
-    bar = figure.colorbar(shown, cax=bar_axes, extend="min")
-    bar.set_label("log density (nats per square radian)", fontsize=NORMAL, color=INK)
-    _style(bar_axes)
+    label = "log density (nats per square radian)"
+    add_colour_bar(figure, low, high, label, left + side + 0.15, 0.65, side)
     for index, (values, noun, colour) in enumerate(clouds):
         cloud = add_axes(figure, first + index * (side + gap), 0.65, side, side)
         cloud.set_label(f"{noun}s")
@@ -159,100 +157,6 @@ def _plot_square(
         cloud.set_ylabel("")
         cloud.tick_params(labelleft=False)
     return figure
-
-
-def _plot_pairs(names: list[str], data: Array | None, drawn: Array, title: str | None) -> Figure:
-    """T^d, d >= 3: a panel for each pair of angles, the samples below the diagonal and the data above it."""
-    dim = len(names)
-    side = float(np.clip(9.0 / dim, 1.25, 2.4))
-    left, bottom, top = 0.8, 0.7, 0.55 + (0.4 if title is not None else 0.0)
-    figure = new_figure(left + dim * side + 0.1, bottom + dim * side + top, title)
-    for row in range(dim):
-        for column in range(dim if data is not None else row + 1):
-            place = (left + column * side, bottom + (dim - 1 - row) * side)
-            axes = add_axes(figure, *place, 0.93 * side, 0.93 * side)
-            if row == column:
-                axes.set_label(f"marginal {row}")
-                _draw_marginal(axes, None if data is None else data[:, row], drawn[:, row])
-            else:
-                axes.set_label(f"{'samples' if row > column else 'data'} {column} {row}")
-                _draw_pair(axes, data, drawn, column, row)
-            _dress_panel(axes, names[column], names[row], last=row == dim - 1, first=column == 0, square=row != column)
-    _draw_key(figure, len(drawn), None if data is None else len(data), 0.55)
-    return figure
-
-
-def _draw_marginal(axes: Axes, data: Array | None, drawn: Array) -> None:
-    """The samples' histogram, filled, and the data's as a line over it."""
-    axes.hist(drawn, bins=_edges(72), density=True, color=MODEL_COLOUR, alpha=0.45)
-    if data is not None:
-        axes.hist(data, bins=_edges(72), density=True, histtype="step", color=DATA_COLOUR, linewidth=1.2)
-
-
-def _draw_pair(axes: Axes, data: Array | None, drawn: Array, column: int, row: int) -> None:
-    """The histogram of two angles on a logarithmic scale, which the data and the samples share."""
-    clouds = [drawn] if data is None else [drawn, data]
-    shares = [
-        np.histogram2d(cloud[:, row], cloud[:, column], bins=[_edges(_CELLS)] * 2)[0] / max(len(cloud), 1)
-        for cloud in clouds
-    ]
-    high = max(float(share.max()) for share in shares)
-    low = 0.5 / max(len(cloud) for cloud in clouds)  # an empty cell is drawn as half of one point
-    share = shares[0] if row > column else shares[-1]
-    axes.imshow(
-        np.log(np.maximum(share, low)),
-        cmap=density_colours(),
-        vmin=np.log(low),
-        vmax=np.log(max(high, 2.0 * low)),
-        extent=(-180.0, 180.0, -180.0, 180.0),
-        origin="lower",
-    )
-
-
-def _dress_panel(axes: Axes, name: str, other: str, *, last: bool, first: bool, square: bool) -> None:
-    """Numbers on the outer panels only, aligned inwards so that two neighbours' have room."""
-    axes.set(xlim=(-180.0, 180.0), xticks=(-180, 0, 180))
-    if square:
-        axes.set(ylim=(-180.0, 180.0), yticks=(-180, 0, 180), aspect="equal")
-    else:
-        axes.set_yticks([])
-        axes.spines[["top", "right", "left"]].set_visible(False)
-    _style(axes)
-    axes.tick_params(bottom=last, labelbottom=last, left=first, labelleft=first)
-    if last:
-        axes.set_xlabel(name, fontsize=NORMAL, color=INK)
-        for label, alignment in zip(axes.get_xticklabels(), ("left", "center", "right"), strict=True):
-            label.set_horizontalalignment(alignment)
-    if first:
-        axes.set_ylabel(other, fontsize=NORMAL, color=INK, labelpad=4.0 if square else 36.0)
-        for label, alignment in zip(axes.get_yticklabels(), ("bottom", "center", "top"), strict=False):
-            label.set_verticalalignment(alignment)
-
-
-def _draw_key(figure: Figure, drawn: int, data: int | None, up: float) -> None:
-    """What the colours mean, above the panels."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    handles: list[Patch | Line2D] = [Patch(color=MODEL_COLOUR, alpha=0.45, label=plural(drawn, "sample"))]
-    if data is not None:
-        handles[0].set_label(f"{plural(drawn, 'sample')}, lower left")
-        label = f"{plural(data, 'data point')}, upper right"
-        handles.append(Line2D([], [], color=DATA_COLOUR, linewidth=1.2, label=label))
-    cell = 360 // _CELLS
-    handles.append(Patch(color=density_colours()(0.7), label=f"share per {cell}° × {cell}°, logarithmic"))
-    width, height = figure.get_size_inches()
-    panels = height - up - (0.4 if figure.texts else 0.0)
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, (panels + 0.02) / height),
-        ncols=len(handles) if width > 8.5 else 2,
-        frameon=False,
-        fontsize=NORMAL if width > 8.5 else SMALL,
-        labelcolor=INK,
-        borderpad=0.0,
-    )
 
 
 def _edges(bins: int) -> list[float]:

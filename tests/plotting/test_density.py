@@ -5,6 +5,7 @@ import torch
 
 import rmatch as rm
 from rmatch.plotting import plot_density
+from tests.plotting.laws import cloud
 
 
 def test_the_sphere_gets_a_map() -> None:
@@ -27,12 +28,55 @@ def test_the_torus_gets_what_its_dimension_asks_for(dim: int, axes: int) -> None
     assert any("angle 0" in panel.get_xlabel() for panel in figure.axes)
 
 
-@pytest.mark.parametrize("manifold", [rm.Sphere(3), rm.Sphere(1), rm.Euclidean(2)])
-def test_a_manifold_without_a_picture_is_told_which_have_one(manifold: rm.Manifold) -> None:
-    with pytest.raises(rm.OptionError, match=r"no picture; .* Sphere\(2\), and Torus\(d\)"):
-        plot_density(manifold, lambda x: x[:, 0])
+@pytest.mark.parametrize(
+    ("manifold", "first"),
+    [
+        (rm.PoincareBall(2), "density"),
+        (rm.Lorentz(2), "density"),
+        (rm.SPD(2), "density"),
+        (rm.SPD(2, metric="log-euclidean"), "density"),
+        (rm.SpecialOrthogonal(3), "samples x"),
+        (rm.Product(rm.Sphere(2), rm.Torus(1)), "samples 0"),
+        (rm.Sphere(3), "marginal 0"),
+        (rm.Sphere(1), "marginal 0"),
+        (rm.Euclidean(2), "marginal 0"),
+        (rm.PoincareBall(3), "marginal 0"),
+        (rm.SPD(3), "marginal 0"),
+    ],
+)
+def test_every_other_manifold_has_a_picture_of_its_own(manifold: rm.Manifold, first: str) -> None:
+    origin = manifold.origin()
+    figure = plot_density(
+        manifold,
+        lambda x: -manifold.dist(origin.to(x), x).square(),
+        points=cloud(manifold),
+        samples=cloud(manifold, seed=1),
+        title="T",
+        resolution=8,
+    )
+    assert figure.axes[0].get_label() == first
+    if first != "density" or isinstance(manifold, rm.SPD):
+        with pytest.raises(rm.OptionError, match="give samples"):
+            plot_density(manifold, lambda x: x.flatten(1)[:, 0])
 
 
-def test_the_sphere_needs_a_density() -> None:
+@pytest.mark.parametrize("manifold", [rm.Sphere(2), rm.PoincareBall(2), rm.SPD(2), rm.SpecialOrthogonal(3)])
+def test_what_is_drawn_from_the_density_needs_one(manifold: rm.Manifold) -> None:
     with pytest.raises(rm.OptionError, match="needs log_density"):
-        plot_density(rm.Sphere(2), None)
+        plot_density(manifold, None, samples=cloud(manifold))
+
+
+def test_labels_of_factors_are_for_products() -> None:
+    product = rm.Product(rm.Torus(1), rm.Torus(1))
+    figure = plot_density(product, None, samples=cloud(product), labels=[["wind"], None])
+    assert [axes.get_xlabel() for axes in figure.axes] == ["wind", "θ1"]
+    with pytest.raises(rm.OptionError, match="one list of names, or None, for each factor"):
+        plot_density(product, None, samples=cloud(product), labels=["a", "b"])
+    with pytest.raises(rm.OptionError, match="for products only"):
+        plot_density(rm.Torus(2), lambda x: x.sum(-1), labels=[["a"], ["b"]])
+
+
+def test_another_period_is_named_in_the_label() -> None:
+    torus = rm.Torus(1, periods=24.0)
+    figure = plot_density(torus, lambda x: torch.zeros(len(x)), labels=["hour"], resolution=8)
+    assert figure.axes[0].get_xlabel() == "hour × 15 (degrees)"
