@@ -23,7 +23,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("fields",),
     ("distributions",),
     ("manifolds",),
-    ("_numerics", "_typing", "_errors", "_files"),
+    ("_numerics", "_typing", "_errors", "_files", "_names"),
 ]
 LEVEL = {room: len(LAYERS) - index for index, rooms in enumerate(LAYERS) for room in rooms}
 SAME_LEVEL_ALLOWED = {("training", "datasets")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rmatch._errors import OptionError
 from rmatch.datasets import Split
 from rmatch.distributions import KernelDensity
 from rmatch.manifolds import Manifold
@@ -21,14 +22,15 @@ class Baselines:
     """Scores on the test rows, nats per row.
 
     Args:
-        uniform: Of the uniform density: the logarithm of the volume.
-        kernel_density: Of a kernel density estimate on the training rows, its width chosen on the validation rows.
+        uniform: Of the uniform density, the logarithm of the volume; `None` where the volume is infinite.
+        kernel_density: Of a kernel density estimate on the training rows, its width chosen on the validation rows;
+            `None` where no kernel is known.
         kernel_density_stderr: Standard error of that.
     """
 
-    uniform: float
-    kernel_density: float
-    kernel_density_stderr: float
+    uniform: float | None
+    kernel_density: float | None
+    kernel_density_stderr: float | None
 
 
 def score_baselines(manifold: Manifold, points: Tensor, parts: Split) -> Baselines:
@@ -39,10 +41,14 @@ def score_baselines(manifold: Manifold, points: Tensor, parts: Split) -> Baselin
         points: All points, `(N, *point_shape)`.
         parts: Their split.
     """
+    uniform = math.log(manifold.volume) if math.isfinite(manifold.volume) else None
     with torch.no_grad():
-        estimate = KernelDensity.fit(manifold, points[parts.train], points[parts.validation])
+        try:
+            estimate = KernelDensity.fit(manifold, points[parts.train], points[parts.validation])
+        except OptionError:  # no kernel is known on this manifold; the table then says so
+            return Baselines(uniform, None, None)
         values = torch.cat([-estimate.log_prob(part) for part in points[parts.test].split(_CHUNK)])
-    return Baselines(math.log(manifold.volume), *mean_and_error(values))
+    return Baselines(uniform, *mean_and_error(values))
 
 
 def shared_sites(points: Tensor, parts: Split) -> str | None:

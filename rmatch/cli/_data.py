@@ -7,15 +7,17 @@ from functools import cache
 from pathlib import Path
 
 from rmatch._errors import DataError, OptionError
-from rmatch.datasets import MINIMUM_ROWS, Dataset, available, load, read_table
-from rmatch.manifolds import Manifold, Sphere, Torus
+from rmatch.datasets import MINIMUM_ROWS, WORDS, Dataset, available, load, read_table
+from rmatch.manifolds import FAMILIES, ManifoldSpec, parse_manifold
 
 
-def manifold_name(manifold: Manifold) -> str:
-    """What `--manifold` calls it."""
-    if isinstance(manifold, Sphere):
-        return "sphere"
-    return "torus" if isinstance(manifold, Torus) else repr(manifold)
+def asked_manifold(text: str | None) -> ManifoldSpec | None:
+    """What `--manifold` says.
+
+    Raises:
+        OptionError: It says nothing that is known.
+    """
+    return None if text is None else parse_manifold(text, WORDS)
 
 
 def is_built_in(name: str) -> bool:
@@ -26,7 +28,7 @@ def is_built_in(name: str) -> bool:
 
 def read_points(
     data: str,
-    manifold: Manifold | str | None,
+    manifold: ManifoldSpec | None,
     columns: Sequence[str] | None,
     unit: str | None,
     *,
@@ -36,7 +38,7 @@ def read_points(
 
     Args:
         data: A built-in name, or the path of a table.
-        manifold: The manifold or its name; needed for a table.
+        manifold: What it is on, and perhaps how its columns are written; needed for a table.
         columns: The columns of a table, or `None`.
         unit: The unit of a table, or `None`.
         minimum_rows: The fewest rows to accept.
@@ -55,8 +57,8 @@ def read_points(
         if not path.exists():
             raise DataError(f"no such file: {data}")
         raise OptionError(
-            f"say what the points of {data} lie on: --manifold sphere (latitude and longitude, or x, y, z) "
-            "or --manifold torus (angles)"
+            f"say what the points of {data} lie on: --manifold sphere (latitude and longitude, or x, y, z), torus "
+            f"(angles), or another of {', '.join(FAMILIES)}"
         )
     return read_table(path, manifold, columns=columns, unit=unit, minimum_rows=minimum_rows)
 
@@ -66,11 +68,11 @@ def _built_in_names() -> tuple[str, ...]:
     return tuple(info.name for info in available())
 
 
-def _built_in(name: str, manifold: Manifold | str | None, columns: Sequence[str] | None, unit: str | None) -> Dataset:
+def _built_in(name: str, manifold: ManifoldSpec | None, columns: Sequence[str] | None, unit: str | None) -> Dataset:
     data = load(name)
-    own = manifold_name(data.manifold)
-    if manifold is not None and manifold not in (own, data.manifold):
-        raise OptionError(f"{name} is on the {own}, not on {manifold}; leave --manifold out")
+    own = data.coordinates.spec
+    if manifold is not None and not manifold.covers(own):
+        raise OptionError(f"{name} is on the {own.family}, not on {manifold}; leave --manifold out")
     if columns is not None and tuple(columns) != data.columns:
         raise OptionError(f"the columns of {name} are {', '.join(data.columns)}; leave --columns out")
     if unit is not None and unit != data.unit:

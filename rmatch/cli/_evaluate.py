@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rmatch._errors import OptionError
 from rmatch.cli._data import is_built_in, read_points
+from rmatch.manifolds import ManifoldSpec
 from rmatch.paths import FlowPath
 from rmatch.solvers import DormandPrince
 from rmatch.training import Evaluation, Run, evaluate, load_run
@@ -53,9 +54,9 @@ def evaluate_run(run: Run, points: Tensor) -> Evaluation:
 
 def _table(run: Run, data: str, columns: str | None, unit: str | None) -> Tensor:
     if is_built_in(data):
-        return read_points(data, run.manifold, None, None).points
+        return read_points(data, ManifoldSpec.of(run.manifold), None, None).points
     chosen = run.coordinates.columns if columns is None else tuple(columns.split(","))
-    return read_points(data, run.manifold, chosen, unit or run.coordinates.unit, minimum_rows=1).points
+    return read_points(data, run.coordinates.spec, chosen, unit, minimum_rows=1).points
 
 
 def _text(result: Evaluation, what: str) -> str:

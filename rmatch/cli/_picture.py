@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from rmatch._errors import OptionError
-from rmatch.datasets import Dataset
-from rmatch.manifolds import Torus
+from rmatch.datasets import Angles, BallPoints, Coordinates, Dataset, FactorColumns, UnitVectors, Vectors
+from rmatch.manifolds import Sphere
 from rmatch.paths import FlowPath
 from rmatch.plotting import plot_density, save_figure
 from rmatch.solvers import DormandPrince
@@ -38,18 +38,30 @@ def draw_picture(run: Run, target: Path, data: Dataset | None = None, *, resolut
     if len(points) > _MOST_POINTS:
         points = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:_MOST_POINTS]]
     density = FlowPath(run.field, base=run.base, solver=DormandPrince(PICTURE_TOLERANCE, PICTURE_TOLERANCE)).at(1.0)
-    torus = isinstance(run.manifold, Torus)
+    on_globe = isinstance(run.manifold, Sphere) and run.manifold.dim == 2
     figure = plot_density(
         run.manifold,
         density.log_prob,
         points=points,
-        samples=draw(run, min(len(points), 5000), seed=0) if torus else None,
-        labels=run.coordinates.columns if torus else None,
+        samples=None if on_globe else draw(run, min(max(len(points), 1000), 5000), seed=0),
+        labels=_labels(run.coordinates),
         title=f"{run.config.data.name}: density of the trained flow",
         coastlines=run.coordinates.kind == "latlon",
         resolution=resolution,
     )
     save_figure(figure, target)
+
+
+def _labels(coordinates: Coordinates) -> list[str] | list[list[str] | None] | None:
+    """The columns' names, where the columns are what the picture's axes show; for a product, per factor."""
+    if isinstance(coordinates, FactorColumns):
+        return [_names(part) for part in coordinates.parts]
+    return _names(coordinates)
+
+
+def _names(coordinates: Coordinates) -> list[str] | None:
+    shown = isinstance(coordinates, Angles | BallPoints | UnitVectors | Vectors)
+    return list(coordinates.columns) if shown else None
 
 
 def require_picture_name(target: Path) -> None:

@@ -43,7 +43,7 @@ class TrainRequest:
     Args:
         data: A built-in name or a file.
         folder: The run folder.
-        manifold: `"sphere"` or `"torus"`.
+        manifold: For example `"sphere"` or `"product:sphere2,torus1"`.
         columns: Names or positions.
         unit: `"degrees"` or `"radians"`.
         options: Fields of `RunOptions` that were given.

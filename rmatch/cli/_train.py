@@ -14,12 +14,13 @@ import torch
 
 from rmatch._errors import CheckpointError, DependencyError, OptionError, OutputError
 from rmatch.cli._baselines import Baselines, score_baselines, shared_sites
-from rmatch.cli._data import is_built_in, manifold_name, read_points
+from rmatch.cli._data import asked_manifold, is_built_in, read_points
 from rmatch.cli._evaluate import evaluate_run
 from rmatch.cli._request import TrainRequest
 from rmatch.datasets import Dataset, Split, split
 from rmatch.distributions import Distribution, default_base
 from rmatch.fields import TangentMLP
+from rmatch.manifolds import ManifoldSpec
 from rmatch.objectives import FlowMatching
 from rmatch.paths import GeodesicPath
 from rmatch.solvers import DormandPrince
@@ -161,7 +162,7 @@ def _begin(request: TrainRequest) -> _Job:
         raise OptionError("say what to train on: a built-in data set such as airports, or a file")
     options = RunOptions.of(request.options)
     _require_device(options.device)
-    data = read_points(request.data, request.manifold, request.columns, request.unit)
+    data = read_points(request.data, asked_manifold(request.manifold), request.columns, request.unit)
     parts = split(len(data), options.seed)
     field = TangentMLP.for_data(
         data.manifold, data.points[parts.train], options.width, options.depth, seed=options.seed
@@ -191,7 +192,7 @@ def _resume(request: TrainRequest) -> _Job:
     if not (request.folder / CHECKPOINT_FILE).exists():
         raise CheckpointError(f"{request.folder} has no {CHECKPOINT_FILE} to go on from; train again with --overwrite")
     _require_device(config.options.device)
-    return _Job(request.folder, config, build_field(config), config.data.read(config.manifold), resume=True)
+    return _Job(request.folder, config, build_field(config), config.data.read(config.coordinates), resume=True)
 
 
 def _differences(request: TrainRequest, config: RunConfig) -> list[str]:
@@ -203,13 +204,19 @@ def _differences(request: TrainRequest, config: RunConfig) -> list[str]:
         asked_data = str(Path(asked_data).resolve())
     pairs: list[tuple[str, Any, tuple[Any, ...]]] = [
         ("data", asked_data, (own_data,)),
-        ("--manifold", request.manifold, (manifold_name(config.manifold),)),
+        ("--manifold", _other_manifold(request, config), (str(ManifoldSpec.of(config.manifold)),)),
         ("--columns", request.columns, (source.columns, config.coordinates.columns)),
         ("--unit", request.unit, (source.unit, config.coordinates.unit)),
     ]
     own = asdict(config.options)
     pairs += [(f"--{name.replace('_', '-')}", value, (own[name],)) for name, value in request.options.items()]
     return [f"{name} {held[-1]}, not {asked}" for name, asked, held in pairs if asked is not None and asked not in held]
+
+
+def _other_manifold(request: TrainRequest, config: RunConfig) -> str | None:
+    """The manifold that the user asked for, where the run's is another."""
+    asked = asked_manifold(request.manifold)
+    return None if asked is None or asked.covers(config.coordinates.spec) else str(asked)
 
 
 def _score(base: Distribution, validation: torch.Tensor) -> Any:
@@ -242,7 +249,7 @@ def _versions() -> dict[str, str]:
     return {"rmatch": own, "torch": str(torch.__version__), "python": platform.python_version()}
 
 
-def _named(baselines: Baselines) -> dict[str, float]:
+def _named(baselines: Baselines) -> dict[str, float | None]:
     return {
         "uniform_nll": baselines.uniform,
         "kernel_density_nll": baselines.kernel_density,
@@ -251,7 +258,9 @@ def _named(baselines: Baselines) -> dict[str, float]:
 
 
 def _summary(result: FitResult, evaluation: Evaluation, baselines: Baselines, note: str | None) -> list[str]:
-    def row(name: str, value: float, error: float | None = None) -> str:
+    def row(name: str, value: float | None, error: float | None, reason: str) -> str:
+        if value is None:
+            return f"  {name:<24}    none: {reason}"
         shown = f" ± {error:.3f}" if error is not None and math.isfinite(error) else ""
         return f"  {name:<24}{value:>8.3f}{shown}"
 
@@ -259,8 +268,13 @@ def _summary(result: FitResult, evaluation: Evaluation, baselines: Baselines, no
         f"trained {result.steps:,} steps in {duration(result.seconds)}; the best weights are those of step "
         f"{result.best_step:,}" + ("" if result.score is None else f" (validation NLL {result.score:.3f})"),
         f"NLL per row on {evaluation.n:,} held-out test rows, in nats; lower is better",
-        row("flow", evaluation.nll, evaluation.nll_stderr),
-        row("kernel density estimate", baselines.kernel_density, baselines.kernel_density_stderr),
-        row("uniform density", baselines.uniform),
+        row("flow", evaluation.nll, evaluation.nll_stderr, ""),
+        row(
+            "kernel density estimate",
+            baselines.kernel_density,
+            baselines.kernel_density_stderr,
+            "no kernel is known on this manifold",
+        ),
+        row("uniform density", baselines.uniform, None, "the volume is infinite"),
     ]
     return lines if note is None else [*lines, note]

@@ -12,7 +12,7 @@ def train(
     /,
     *,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
-    manifold: Literal["sphere", "torus"] | None = None,
+    manifold: str | None = None,
     columns: str | None = None,
     unit: Literal["degrees", "radians"] | None = None,
     steps: int | None = None,

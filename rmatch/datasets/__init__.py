@@ -7,22 +7,53 @@ writes points back in the units and columns of the table.
 from __future__ import annotations
 
 from rmatch._errors import OptionError
-from rmatch.datasets._coordinates import Coordinates, Problem
-from rmatch.datasets._names import did_you_mean
+from rmatch._names import did_you_mean
 from rmatch.datasets._read import read_table
 from rmatch.datasets._split import MINIMUM_ROWS, Split, split, split_by_site
 from rmatch.datasets.airports import airports_info, load_airports
 from rmatch.datasets.base import Dataset, DatasetInfo
+from rmatch.datasets.coordinates import (
+    WORDS,
+    Angles,
+    AxisAngles,
+    BallPoints,
+    Coordinates,
+    FactorColumns,
+    HyperboloidPoints,
+    LatitudeLongitude,
+    Problem,
+    Quaternions,
+    RotationMatrices,
+    SymmetricMatrices,
+    UnitVectors,
+    UpperTriangles,
+    Vectors,
+    coordinates_from_dict,
+)
 from rmatch.datasets.ramachandran import load_ramachandran, ramachandran_info
 
 __all__ = [
     "MINIMUM_ROWS",
+    "WORDS",
+    "Angles",
+    "AxisAngles",
+    "BallPoints",
     "Coordinates",
     "Dataset",
     "DatasetInfo",
+    "FactorColumns",
+    "HyperboloidPoints",
+    "LatitudeLongitude",
     "Problem",
+    "Quaternions",
+    "RotationMatrices",
     "Split",
+    "SymmetricMatrices",
+    "UnitVectors",
+    "UpperTriangles",
+    "Vectors",
     "available",
+    "coordinates_from_dict",
     "load",
     "read_table",
     "split",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmatch._errors import DataError, DependencyError
-from rmatch.datasets._names import did_you_mean
+from rmatch._names import did_you_mean
 from rmatch.datasets._tables import FloatArray, Table, position_names
 from rmatch.datasets._text import parse_text
 
@@ -90,7 +90,7 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _read_npy(path: Path, content: bytes) -> Table:
-    """The columns of an (N, k) array of real numbers."""
+    """The columns of an (N, k) array of real numbers, or the entries of (N, n, n) matrices row by row."""
     if not content.startswith(b"\x93NUMPY"):
         raise DataError(f"{path} is no .npy array: it does not begin as numpy.save begins one")
     try:
@@ -100,11 +100,17 @@ def _read_npy(path: Path, content: bytes) -> Table:
         raise DataError(f"{path} cannot be read as a .npy array, it may be cut short: {_one_line(error)}") from error
     if array.dtype.kind not in "fiu":
         raise DataError(f"{path} holds {array.dtype} values, expected real numbers (save the array as float64)")
-    if array.ndim != 2 or array.shape[1] < 1:
-        raise DataError(f"{path} holds an array of shape {array.shape}, expected (rows, columns)")
+    matrices = array.ndim == 3 and array.shape[1] == array.shape[2]
+    if not (array.ndim == 2 or matrices) or array.shape[1] < 1:
+        raise DataError(
+            f"{path} holds an array of shape {array.shape}, expected (rows, columns), or (rows, n, n) for matrices"
+        )
     if not len(array):
         raise DataError(f"{path} has no rows (shape {array.shape})")
-    values = array.astype(np.float64)
+    values = array.astype(np.float64).reshape(len(array), -1)
+    if matrices:
+        names = tuple(f"m{i + 1}_{j + 1}" for i in range(array.shape[1]) for j in range(array.shape[1]))
+        return Table(path, names, tuple(values.T), None, has_header=False, holds_matrices=True)
     return Table(path, position_names(values.shape[1]), tuple(values.T), None, has_header=False)
 
 

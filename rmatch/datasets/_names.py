@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 
 _UNIT = r"(s|deg|degs|degree|degrees|dd|decimal|decimaldegrees|rad|radians|wgs84)?"
 _LATITUDE = re.compile(rf"(decimal|geo|gps|rec|gg)?(lat|latitude)(n|north)?{_UNIT}(n|north)?")
@@ -50,26 +48,6 @@ def is_known(name: str) -> bool:
     """
     letters = _letters(name)
     return is_latitude(name) or is_longitude(name) or letters in {"x", "y", "z"} or bool(_ANGLE.fullmatch(letters))
-
-
-def did_you_mean(wrong: str, right: Iterable[str]) -> str:
-    """The end of a sentence that offers the closest of the right names, or nothing when none is close.
-
-    Args:
-        wrong: What the user wrote.
-        right: What could have been meant.
-
-    Returns:
-        `"; did you mean 'NAME'?"`, or an empty string.
-
-    Example:
-        >>> from rmatch.datasets._names import did_you_mean
-        >>> did_you_mean("latitud", ["Latitude", "Longitude"])
-        "; did you mean 'Latitude'?"
-    """
-    by_key = {name.casefold(): name for name in right}
-    close = difflib.get_close_matches(wrong.casefold(), by_key, n=1, cutoff=0.6)
-    return f"; did you mean {by_key[close[0]]!r}?" if close else ""
 
 
 def _letters(name: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmatch._errors import DataError
-from rmatch.datasets._names import did_you_mean
+from rmatch._names import did_you_mean
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
@@ -28,6 +28,7 @@ class Table:
         columns: Per column its cells, N texts or an `(N,)` array.
         lines: The line of the file on which each row begins, or `None` where the format has no lines.
         has_header: Whether the names come from the file.
+        holds_matrices: Whether each row is a square matrix, its entries row by row.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Table:
     columns: tuple[Sequence[str] | FloatArray, ...]
     lines: Sequence[int] | None
     has_header: bool
+    holds_matrices: bool = False
     _cache: dict[int, tuple[FloatArray, npt.NDArray[np.bool_]]] = field(
         default_factory=dict[int, tuple[FloatArray, npt.NDArray[np.bool_]]], init=False, repr=False, compare=False
     )

@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from rmatch._errors import DependencyError
-from rmatch.datasets._coordinates import Coordinates
 from rmatch.datasets.base import Dataset, DatasetInfo
+from rmatch.datasets.coordinates import LatitudeLongitude
 from rmatch.manifolds import Sphere
 
 _SOURCE, _LICENCE = "airportsdata, https://github.com/mborsetti/airportsdata", "MIT"
@@ -31,7 +31,7 @@ def load_airports(*, seed: int = 0) -> Dataset:
 
     Source: the package airportsdata (MIT).
     """
-    coordinates = Coordinates("latlon", ("latitude", "longitude"), "degrees")
+    coordinates = LatitudeLongitude(Sphere(2), ("latitude", "longitude"), "degrees")
     points = coordinates.to_points(np.array(_degrees()))
     return Dataset("airports", Sphere(2), points, coordinates, source=_SOURCE, licence=_LICENCE)
 

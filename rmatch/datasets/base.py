@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from rmatch._errors import ShapeError
-from rmatch.datasets._coordinates import Coordinates, FloatArray, Kind, Unit
+from rmatch.datasets.coordinates import Coordinates, FloatArray, Unit
 from rmatch.manifolds import Manifold
 
 
@@ -28,10 +28,10 @@ class Dataset:
 
     Example:
         >>> import torch
-        >>> from rmatch.datasets import Coordinates, Dataset
+        >>> from rmatch.datasets import Dataset, LatitudeLongitude
         >>> from rmatch.manifolds import Sphere
         >>> poles = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]], dtype=torch.float64)
-        >>> coordinates = Coordinates("latlon", ("lat", "lon"), "degrees")
+        >>> coordinates = LatitudeLongitude(Sphere(2), ("lat", "lon"), "degrees")
         >>> data = Dataset("poles", Sphere(2), poles, coordinates, source="made by hand", licence="CC0-1.0")
         >>> len(data), data.columns, data.to_table(data.points)[:, 0].tolist()
         (2, ('lat', 'lon'), [90.0, -90.0])
@@ -59,12 +59,12 @@ class Dataset:
 
     @property
     def unit(self) -> Unit | None:
-        """The unit of the table: `"degrees"`, `"radians"`, or `None` for unit vectors."""
+        """The unit of the table: `"degrees"`, `"radians"`, or `None` where no column is an angle."""
         return self.coordinates.unit
 
     @property
-    def kind(self) -> Kind:
-        """What the columns are: `"latlon"`, `"xyz"` or `"angles"`."""
+    def kind(self) -> str:
+        """What the columns are: `"latlon"`, `"xyz"`, `"angles"`, `"quaternion"`, ..."""
         return self.coordinates.kind
 
     def to_table(self, points: torch.Tensor) -> FloatArray:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from rmatch._errors import DataError, DependencyError
-from rmatch.datasets._coordinates import Coordinates
 from rmatch.datasets.base import Dataset, DatasetInfo
+from rmatch.datasets.coordinates import Angles
 from rmatch.manifolds import Torus
 
 _SOURCE = "MDAnalysis, analysis/data/rama_ref_data.npy, https://www.mdanalysis.org"
@@ -48,7 +48,7 @@ def load_ramachandran(*, seed: int = 0) -> Dataset:
     corners = np.repeat(np.stack([phi_bin, psi_bin], axis=-1), repeats, axis=0)
     generator = torch.Generator().manual_seed(seed)
     jitter = torch.rand(corners.shape, generator=generator, dtype=torch.float64).numpy()
-    coordinates = Coordinates("angles", ("phi", "psi"), "degrees")
+    coordinates = Angles(Torus(2), ("phi", "psi"), "degrees")
     points = coordinates.to_points(-180.0 + _WIDTH * (corners + jitter))
     return Dataset("ramachandran", Torus(2), points, coordinates, source=_SOURCE, licence=_LICENCE)
 

@@ -9,11 +9,13 @@ from rmatch.manifolds.lorentz import Lorentz
 from rmatch.manifolds.poincare import PoincareBall
 from rmatch.manifolds.product import Product
 from rmatch.manifolds.spd import SPD
+from rmatch.manifolds.spec import FAMILIES, ManifoldSpec, parse_manifold
 from rmatch.manifolds.special_orthogonal import SpecialOrthogonal
 from rmatch.manifolds.sphere import Sphere
 from rmatch.manifolds.torus import Torus
 
 __all__ = [
+    "FAMILIES",
     "SPD",
     "ChartManifold",
     "EmbeddedManifold",
@@ -23,6 +25,7 @@ __all__ = [
     "Integral",
     "Lorentz",
     "Manifold",
+    "ManifoldSpec",
     "PoincareBall",
     "Product",
     "Quadrature",
@@ -30,5 +33,6 @@ __all__ = [
     "Sphere",
     "Torus",
     "lorentz_to_poincare",
+    "parse_manifold",
     "poincare_to_lorentz",
 ]

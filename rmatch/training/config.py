@@ -13,7 +13,7 @@ import torch
 
 from rmatch._errors import CheckpointError, DataError, OptionError, ShapeError
 from rmatch._files import atomic_write
-from rmatch.datasets import Coordinates, Dataset, load, read_table
+from rmatch.datasets import Coordinates, Dataset, coordinates_from_dict, load, read_table
 from rmatch.distributions import Distribution, Uniform, WrappedNormal
 from rmatch.manifolds import Manifold
 from rmatch.training._storage import checksum
@@ -53,8 +53,11 @@ class DataSource:
         where = None if path is None else str(path.resolve())
         return cls(data.name, where, columns, unit, len(data), checksum(data.points), data.source, data.licence)
 
-    def read(self, manifold: Manifold) -> Dataset:
+    def read(self, coordinates: Coordinates) -> Dataset:
         """The data set again.
+
+        Args:
+            coordinates: What the columns mean.
 
         Raises:
             DataError: The table is gone, cannot be read, or no longer holds the same points.
@@ -62,7 +65,7 @@ class DataSource:
         if self.path is None:
             data = load(self.name)
         else:
-            data = read_table(self.path, manifold, columns=self.columns, unit=self.unit)
+            data = read_table(self.path, coordinates.spec, columns=self.columns, unit=self.unit)
         if checksum(data.points) != self.checksum:
             raise DataError(
                 f"{self.path or self.name} no longer holds the {self.rows} points that this run was trained on; "
@@ -167,7 +170,7 @@ class RunConfig:
             parts: tuple[int, int, int] = tuple(held["split"][name] for name in ("train", "validation", "test"))
             config = cls(
                 DataSource(**data),
-                Coordinates.from_dict(held["coordinates"]),
+                coordinates_from_dict(held["coordinates"]),
                 parts,
                 dict(held["field"]),
                 RunOptions.from_dict(held["options"]),

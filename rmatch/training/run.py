@@ -72,7 +72,7 @@ class Run:
         Raises:
             DataError: It is gone or has changed.
         """
-        return self.config.data.read(self.manifold)
+        return self.config.data.read(self.coordinates)
 
     def split(self) -> Split:
         """Rows of the data set for training, validation and test."""
@@ -187,8 +187,8 @@ def write_table(path: str | os.PathLike[str], coordinates: Coordinates, points: 
 
 
 def write_rows(file: IO[str], coordinates: Coordinates, points: Tensor) -> None:
-    """Write a header and one row for each point to an open text file; 6 decimals of a degree are 0.1 m on the Earth."""
-    digits = 6 if coordinates.unit == "degrees" else 9
+    """Write a header and one row for each point to an open text file, numbers as the coordinates format them."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(coordinates.columns)
-    writer.writerows([f"{value:.{digits}f}" for value in row] for row in coordinates.to_table(points).tolist())
+    for row in coordinates.to_table(points).tolist():
+        writer.writerow([format(value, form) for value, form in zip(row, coordinates.formats, strict=True)])

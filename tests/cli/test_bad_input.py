@@ -74,8 +74,11 @@ def test_a_missing_file(refused: Refused, tmp_path: Path, places: Path) -> None:
 
 def test_an_unknown_manifold(refused: Refused, tmp_path: Path, places: Path) -> None:
     line = refused("train", places, "--manifold", "spere", "-o", tmp_path / "run")
-    assert 'Invalid value "spere" for --manifold' in line
-    assert "sphere" in line
+    assert "unknown manifold 'spere'; there are: sphere, torus, poincare, lorentz, spd, so3, euclidean" in line
+    assert line.endswith("did you mean 'sphere'?")
+    line = refused("train", places, "--manifold", "product:sphere2,trous1", "-o", tmp_path / "run")
+    assert line.endswith("did you mean 'torus'?")
+    assert not (tmp_path / "run").exists()
     config = tmp_path / "options.toml"
     config.write_text('manifold = "klein bottle"\n')
     line = refused("train", places, "-o", tmp_path / "run", "--config", config)

@@ -13,6 +13,11 @@ from rmatch.manifolds import Euclidean, Sphere, Torus
 
 GOOD = [(10.0 + row, -100.5 + 20 * row) for row in range(12)]
 CHOOSE = "choose them with columns (--columns), names or positions counted from 1"
+CHOICES = "there are: sphere, torus, poincare, lorentz, spd, so3, euclidean, product:sphere2,torus1 and the like"
+
+
+class Klein(Euclidean):
+    """A manifold of a user's own."""
 
 
 def table(*rows: str, header: str = "lat,lon") -> str:
@@ -230,12 +235,12 @@ def test_many_columns_are_listed_in_part(tmp_path: Path) -> None:
         (
             "a,b\n" + "p,q\n" * 12,
             "torus",
-            f"FILE has no column of numbers to take as angles; its columns are: a, b; {CHOOSE}",
+            f"FILE has no column of numbers to take as points of torus; its columns are: a, b; {CHOOSE}",
         ),
         (
             table(header="phi,psi"),
             Torus(3),
-            f"FILE: Torus(3) has 3 angles, but these columns are 2: phi, psi; {CHOOSE}",
+            f"FILE: points of Torus(3) have 3 (angles) columns, but these columns are 2: phi, psi; {CHOOSE}",
         ),
         (
             table("9999,1", header="phi,psi"),
@@ -295,9 +300,19 @@ def test_points_off_the_sphere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifold", "options", "text"),
     [
-        ("spere", {}, "unknown manifold 'spere': tables are read as 'sphere' or 'torus'; did you mean 'sphere'?"),
-        ("klein", {}, "unknown manifold 'klein': tables are read as 'sphere' or 'torus'"),
-        (Euclidean(2), {}, "tables are read as points of a sphere or a torus, not of Euclidean(2)"),
+        ("spere", {}, f"unknown manifold 'spere'; {CHOICES}; did you mean 'sphere'?"),
+        ("klein", {}, f"unknown manifold 'klein'; {CHOICES}"),
+        (
+            "sphere:quaternion",
+            {},
+            "manifold 'sphere:quaternion': sphere has no columns called 'quaternion', only: latlon, xyz",
+        ),
+        (
+            Klein(2),
+            {},
+            "Klein(2) has no name on the command line; there are: sphere, torus, poincare, lorentz, spd, so3, "
+            "euclidean, product",
+        ),
         ("sphere", {"unit": "degree"}, "unknown unit 'degree'; say 'degrees' or 'radians'; did you mean 'degrees'?"),
         ("sphere", {"columns": "lat,lat"}, "columns='lat,lat' names a column twice"),
         ("sphere", {"columns": "lat,"}, "columns='lat,' has an empty name in it; give names like 'latitude,longitude'"),

@@ -13,7 +13,7 @@ import torch
 
 from rmatch import datasets
 from rmatch._errors import DependencyError, OptionError, ShapeError
-from rmatch.datasets import Coordinates, Dataset
+from rmatch.datasets import Dataset, LatitudeLongitude
 from rmatch.manifolds import Sphere, Torus
 
 
@@ -131,7 +131,7 @@ def test_a_negative_seed_is_refused() -> None:
 
 
 def test_points_of_another_shape_than_the_manifold_are_refused() -> None:
-    coordinates = Coordinates("latlon", ("lat", "lon"), "degrees")
+    coordinates = LatitudeLongitude(Sphere(2), ("lat", "lon"), "degrees")
     with pytest.raises(ShapeError, match=r"points of shape \(5, 2\) given, Sphere\(2\) has \('N', 3\)"):
         Dataset("bad", Sphere(2), torch.zeros(5, 2), coordinates, source="", licence="")
 

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rmatch._errors import DataError, OptionError, ShapeError
-from rmatch.datasets import Coordinates
+from rmatch.datasets import Angles, Coordinates, LatitudeLongitude, UnitVectors, coordinates_from_dict
 from rmatch.manifolds import Sphere, Torus
 
-LATLON = Coordinates("latlon", ("lat", "lon"), "degrees")
+LATLON = LatitudeLongitude(Sphere(2), ("lat", "lon"), "degrees")
 LATITUDES = st.floats(-90, 90) | st.sampled_from([-90.0, 90.0, 0.0, -0.0, 90 - 1e-13, 1e-300])
 LONGITUDES = st.floats(-180, 360) | st.sampled_from([-180.0, 180.0, 360.0, 0.0, -0.0, -1e-300, 180 + 1e-13])
 
@@ -31,7 +31,7 @@ def test_latitude_and_longitude_come_back_from_the_sphere(
     latitude: float, longitude: float, unit: Any, positive: bool
 ) -> None:
     scale = 1.0 if unit == "degrees" else math.pi / 180
-    coordinates = Coordinates("latlon", ("lat", "lon"), unit, (False, positive))
+    coordinates = LatitudeLongitude(Sphere(2), ("lat", "lon"), unit, (False, positive))
     points = coordinates.to_points(np.array([[latitude, longitude]]) * scale)
     assert points.dtype == torch.float64
     assert points.shape == (1, 3)
@@ -83,7 +83,7 @@ def test_a_latitude_next_to_the_pole_keeps_its_digits() -> None:
 def test_angles_come_back_from_the_torus(angles: list[float], unit: Any, positive: bool) -> None:
     scale = 1.0 if unit == "degrees" else math.pi / 180
     names = tuple(f"a{i}" for i in range(len(angles)))
-    coordinates = Coordinates("angles", names, unit, (positive,) * len(names))
+    coordinates = Angles(Torus(len(names)), names, unit, (positive,) * len(names))
     points = coordinates.to_points(np.array([angles]) * scale)
     assert coordinates.manifold == Torus(len(angles))
     assert bool(((points >= 0) & (points < 2 * math.pi)).all())
@@ -98,20 +98,20 @@ def test_angles_come_back_from_the_torus(angles: list[float], unit: Any, positiv
 
 @pytest.mark.parametrize(("positive", "low", "high"), [(True, 0.0, 360.0), (False, -180.0, 180.0)])
 def test_points_outside_one_turn_are_written_inside_it(positive: bool, low: float, high: float) -> None:
-    coordinates = Coordinates("angles", ("a",), "degrees", (positive,))
+    coordinates = Angles(Torus(1), ("a",), "degrees", (positive,))
     table = coordinates.to_table(torch.tensor([[-7 * math.pi], [9.0], [-1e-25], [20 * math.pi]], dtype=torch.float64))
     assert ((table >= low) & (table <= high)).all()
     assert (apart(table[:, 0], [-1260, math.degrees(9), 0, 0]) < 1e-11).all()
 
 
 def test_vectors_come_back_normalised() -> None:
-    coordinates = Coordinates("xyz", ("x", "y", "z"), None)
+    coordinates = UnitVectors(Sphere(2), ("x", "y", "z"))
     rows = np.array([[0.6, 0.8, 0.0], [0.57735, 0.57735, -0.57735]])
     points = coordinates.to_points(rows)
     np.testing.assert_allclose(points.norm(dim=-1).numpy(), 1, atol=2e-16)
     np.testing.assert_allclose(coordinates.to_table(points), rows, atol=1e-5)
     assert coordinates.manifold == Sphere(2)
-    assert Coordinates("xyz", tuple("abcd"), None).manifold == Sphere(3)
+    assert UnitVectors(Sphere(3), tuple("abcd")).manifold == Sphere(3)
 
 
 def test_float32_points_and_empty_tables_pass() -> None:
@@ -122,7 +122,7 @@ def test_float32_points_and_empty_tables_pass() -> None:
 
 
 def test_to_table_does_not_change_the_points() -> None:
-    for coordinates in (Coordinates("xyz", ("x", "y", "z"), None), Coordinates("angles", tuple("abc"), "radians")):
+    for coordinates in (UnitVectors(Sphere(2), ("x", "y", "z")), Angles(Torus(3), tuple("abc"), "radians")):
         points = torch.tensor([[0.0, 0.6, 0.8]], dtype=torch.float64)
         coordinates.to_table(points)[:] = 9
         assert points.tolist() == [[0.0, 0.6, 0.8]]
@@ -142,9 +142,10 @@ def test_to_table_does_not_change_the_points() -> None:
     ],
 )
 def test_ranges_follow_the_table(kind: Any, rows: list[list[float]], expected: tuple[bool, bool]) -> None:
-    coordinates = Coordinates.of_table(kind, ("a", "b"), "degrees", np.array(rows, dtype=float))
+    member, manifold = (Angles, Torus(2)) if kind == "angles" else (LatitudeLongitude, Sphere(2))
+    coordinates = member.of_table(manifold, ("a", "b"), "degrees", np.array(rows, dtype=float))
     assert coordinates.nonnegative == expected
-    radians = Coordinates.of_table(kind, ("a", "b"), "radians", np.radians(np.array(rows, dtype=float)))
+    radians = member.of_table(manifold, ("a", "b"), "radians", np.radians(np.array(rows, dtype=float)))
     assert radians.nonnegative == expected
     assert apart(coordinates.to_table(coordinates.to_points(rows)), rows).max() < 1e-12
 
@@ -153,24 +154,24 @@ def test_ranges_follow_the_table(kind: Any, rows: list[list[float]], expected: t
     "coordinates",
     [
         LATLON,
-        Coordinates("latlon", ("lat", "lon"), "radians", (False, True)),
-        Coordinates("xyz", ("x", "y", "z"), None),
-        Coordinates("angles", ("phi", "psi", "chi"), "degrees", (False, False, True)),
+        LatitudeLongitude(Sphere(2), ("lat", "lon"), "radians", (False, True)),
+        UnitVectors(Sphere(2), ("x", "y", "z")),
+        Angles(Torus(3), ("phi", "psi", "chi"), "degrees", (False, False, True)),
     ],
 )
 def test_coordinates_survive_json(coordinates: Coordinates) -> None:
-    assert Coordinates.from_dict(json.loads(json.dumps(coordinates.to_dict()))) == coordinates
+    assert coordinates_from_dict(json.loads(json.dumps(coordinates.to_dict()))) == coordinates
 
 
 def test_ranges_found_in_a_table_survive_json() -> None:
-    coordinates = Coordinates.of_table("angles", ("a",), "degrees", np.array([[350.0]]))
-    assert Coordinates.from_dict(json.loads(json.dumps(coordinates.to_dict()))) == coordinates
+    coordinates = Angles.of_table(Torus(1), ("a",), "degrees", np.array([[350.0]]))
+    assert coordinates_from_dict(json.loads(json.dumps(coordinates.to_dict()))) == coordinates
 
 
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"kind": "polar"}, OptionError, "unknown kind 'polar'; the kinds are latlon, xyz and angles"),
+        ({"kind": "polar"}, OptionError, "unknown kind 'polar'; the kinds are latlon, xyz, angles, ball,"),
         ({"columns": ["lat"]}, OptionError, "latlon coordinates cannot have 1 column"),
         ({"columns": "lat"}, DataError, "columns 'lat'"),
         ({"unit": "grad"}, OptionError, "'degrees' or 'radians', got 'grad'"),
@@ -183,12 +184,12 @@ def test_ranges_found_in_a_table_survive_json() -> None:
 )
 def test_stored_coordinates_that_do_not_fit_are_refused(change: dict[str, Any], error: Any, text: str) -> None:
     with pytest.raises(error, match=text.replace("(", r"\(")):
-        Coordinates.from_dict({**LATLON.to_dict(), **change})
+        coordinates_from_dict({**LATLON.to_dict(), **change})
 
 
 def test_stored_coordinates_with_a_field_missing_are_refused() -> None:
     with pytest.raises(DataError, match="have no 'unit'"):
-        Coordinates.from_dict({"kind": "latlon", "columns": ["a", "b"]})
+        coordinates_from_dict({"kind": "latlon", "columns": ["a", "b"]})
 
 
 @pytest.mark.parametrize(
