@@ -67,7 +67,7 @@ def test_the_cone_has_the_trace_upwards_and_every_matrix_inside() -> None:
     assert rim[:, 1].max() > cone_places(0.5 * np.eye(2)[None])[0, 1] > rim[:, 1].min() > 0
     figure = plot_spd(rm.SPD(2), normal, samples=cloud(rm.SPD(2)), resolution=16)
     axes = next(axes for axes in figure.axes if axes.get_label() == "samples")
-    sides = np.asarray(next(line for line in axes.lines if len(line.get_xydata()) == 3).get_xydata())
+    sides = np.asarray(next(line for line in axes.lines if len(np.asarray(line.get_xydata())) == 3).get_xydata())
     slope = sides[2, 1] / sides[2, 0]
     assert (rim[:, 1] / np.abs(rim[:, 0])).min() == pytest.approx(slope, abs=1e-4)
 
