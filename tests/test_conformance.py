@@ -96,6 +96,8 @@ FIELDS: list[torch.nn.Module] = [
     rm.TangentMLP(rm.SPD(3, metric="log-euclidean"), width=16, depth=2),
     rm.TangentMLP(rm.Lorentz(2), width=16, depth=2),
     rm.TangentMLP(rm.PoincareBall(2), width=16, depth=2),
+    rm.ScoreModel(rm.TangentMLP(rm.Sphere(2), width=16, depth=2), rm.Diffusion(rm.Sphere(2))),
+    rm.ProbabilityFlow(rm.TangentMLP(rm.Torus(2), width=16, depth=2), rm.Diffusion(rm.Torus(2))),
 ]
 FEATURES: list[torch.nn.Module] = [
     fields.FourierFeatures(3, (1.0, 4.0), count=4, generator=torch.Generator().manual_seed(0)),

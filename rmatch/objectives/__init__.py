@@ -5,6 +5,7 @@ from rmatch.objectives.information import entropy, kl
 from rmatch.objectives.maximum_likelihood import Density, MaximumLikelihood
 from rmatch.objectives.pairing import Matching, Pairing, PairingErrors, pairing
 from rmatch.objectives.reverse_kl import ReverseKL, effective_sample_size
+from rmatch.objectives.score_matching import ScoreMatching
 
 __all__ = [
     "Density",
@@ -14,6 +15,7 @@ __all__ = [
     "Pairing",
     "PairingErrors",
     "ReverseKL",
+    "ScoreMatching",
     "effective_sample_size",
     "entropy",
     "kl",

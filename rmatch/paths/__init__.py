@@ -2,6 +2,7 @@
 
 from rmatch.paths.base import ConditionalPath, PathSample, ProbabilityPath
 from rmatch.paths.couplings import Coupling, Independent, OptimalTransport
+from rmatch.paths.diffusion import Diffusion, NoisedSample, ProbabilityFlow, ScoreModel
 from rmatch.paths.flow import FlowPath
 from rmatch.paths.geodesic import GeodesicPath
 from rmatch.paths.posterior import posterior_velocity
@@ -11,14 +12,18 @@ __all__ = [
     "ConditionalPath",
     "Cosine",
     "Coupling",
+    "Diffusion",
     "FlowPath",
     "GeodesicPath",
     "Independent",
     "Linear",
+    "NoisedSample",
     "OptimalTransport",
     "PathSample",
     "Polynomial",
+    "ProbabilityFlow",
     "ProbabilityPath",
     "Schedule",
+    "ScoreModel",
     "posterior_velocity",
 ]

@@ -3,6 +3,7 @@
 from rmatch.solvers.adaptive import DormandPrince
 from rmatch.solvers.base import Integration, Solution, Solver
 from rmatch.solvers.fixed import RK4, Euler, FixedStep, Midpoint
+from rmatch.solvers.random_walk import GeodesicRandomWalk
 from rmatch.solvers.status import Status
 from rmatch.solvers.tableaux import Tableau
 
@@ -11,6 +12,7 @@ __all__ = [
     "DormandPrince",
     "Euler",
     "FixedStep",
+    "GeodesicRandomWalk",
     "Integration",
     "Midpoint",
     "Solution",
