@@ -121,6 +121,11 @@ PATHS: list[rm.ConditionalPath] = [
     )
     for schedule in SCHEDULES
 ]
+PROBABILITY_PATHS: list[rm.ProbabilityPath] = [
+    rm.FlowPath(fields.TangentMLP(rm.Sphere(2), width=16, depth=2), rm.Uniform(rm.Sphere(2)), rm.RK4(8)),
+    rm.HeatPath(rm.Sphere(2), torch.eye(3), [1.0, 2.0, 3.0], start=0.05, end=0.5),
+    rm.HeatPath(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), start=0.5, end=0.05, schedule=rm.Cosine()),
+]
 COUPLINGS: list[rm.Coupling] = [rm.Independent(), rm.OptimalTransport(rm.Sphere(2))]
 
 KINDS: dict[type, list[object]] = {
@@ -129,6 +134,7 @@ KINDS: dict[type, list[object]] = {
     rm.Solver: [*SOLVERS],
     rm.Schedule: [*SCHEDULES],
     rm.ConditionalPath: [*PATHS],
+    rm.ProbabilityPath: [*PROBABILITY_PATHS],
     rm.Coupling: [*COUPLINGS],
     torch.nn.Module: [*FIELDS, *FEATURES],
 }
@@ -445,6 +451,34 @@ def test_path_joins_its_ends_with_a_finite_velocity(
         assert M.check_point(x_t) is None
         assert M.check_tangent(x_t, u_t) is None
         assert bool((M.dist(x_t, end) < 1e-3).all())
+
+
+@pytest.mark.parametrize("path", PROBABILITY_PATHS, ids=lambda path: repr(path).split("\n")[0])
+@every_batch
+@every_dtype
+def test_probability_path_has_samples_densities_scores_and_a_field(
+    path: rm.ProbabilityPath, batch: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    M = path.manifold
+    path = copy.deepcopy(path)
+    if isinstance(path, rm.FlowPath) and isinstance(path.field, torch.nn.Module):
+        path.field.to(dtype)
+    for t in (0.0, 0.5, 1.0):
+        x = path.sample(t, batch, generator=torch.Generator().manual_seed(0), dtype=dtype)
+        assert tuple(x.shape) == (*batch, *M.point_shape)
+        assert M.check_point(x) is None
+        log_prob, score, velocity = path.log_prob(t, x), path.score(t, x), path.velocity(t, x)
+        assert tuple(log_prob.shape) == batch
+        assert score.shape == velocity.shape == x.shape
+        assert x.dtype == log_prob.dtype == score.dtype == velocity.dtype == dtype
+        for value in (log_prob, score, velocity):
+            assert bool(value.isfinite().all())
+        for vector in (score, velocity):
+            assert M.check_tangent(x, vector) is None
+    for t in (-0.5, 1.5):
+        for call in (path.sample, lambda t: path.log_prob(t, x), lambda t: path.velocity(t, x)):
+            with pytest.raises(rm.OptionError, match="from 0 to 1"):
+                call(t)
 
 
 @pytest.mark.parametrize("coupling", COUPLINGS, ids=repr)

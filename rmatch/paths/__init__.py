@@ -5,6 +5,7 @@ from rmatch.paths.couplings import Coupling, Independent, OptimalTransport
 from rmatch.paths.diffusion import Diffusion, NoisedSample, ProbabilityFlow, ScoreModel
 from rmatch.paths.flow import FlowPath
 from rmatch.paths.geodesic import GeodesicPath
+from rmatch.paths.heat import HeatPath
 from rmatch.paths.posterior import posterior_velocity
 from rmatch.paths.schedules import Cosine, Linear, Polynomial, Schedule
 
@@ -15,6 +16,7 @@ __all__ = [
     "Diffusion",
     "FlowPath",
     "GeodesicPath",
+    "HeatPath",
     "Independent",
     "Linear",
     "NoisedSample",

@@ -8,9 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rmatch._errors import OptionError
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution
 from rmatch.manifolds import Manifold
+
+_SLACK = 1e-6  # a stage of a solver in float32 may end that much after 1
 
 
 class PathSample(NamedTuple):
@@ -83,6 +86,24 @@ class ProbabilityPath(ABC):
     def at(self, t: float) -> Distribution:
         """The distribution p_t."""
         return _Marginal(self, t)
+
+
+def require_time(t: Tensor | float) -> None:
+    """Raise `OptionError` where a time lies outside [0, 1] by more than a rounding.
+
+    Values that are not there to be read, inside a transform or on an accelerator, are let through.
+    """
+    if isinstance(t, Tensor) and (t.device.type != "cpu" or torch.compiler.is_compiling()):
+        return
+    times = torch.as_tensor(t)
+    try:
+        bad = bool(((times < -_SLACK) | (times > 1 + _SLACK) | times.isnan()).any())
+    except RuntimeError:  # inside vmap, where a value that differs between rows cannot steer Python
+        return
+    if bad:
+        low, high = float(times.min()), float(times.max())
+        got = f"t={low:.6g}" if times.dim() == 0 else f"times from {low:.6g} to {high:.6g}"
+        raise OptionError(f"a path has times from 0 to 1, got {got}")
 
 
 class _Marginal(Distribution):

@@ -12,7 +12,7 @@ from rmatch._numerics import vjp
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
-from rmatch.paths.base import ProbabilityPath
+from rmatch.paths.base import ProbabilityPath, require_time
 from rmatch.solvers import DormandPrince, Solution, Solver
 
 
@@ -59,6 +59,7 @@ class FlowPath(ProbabilityPath):
 
     def velocity(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The field at `x`."""
+        require_time(t)
         return self.field(torch.as_tensor(t, dtype=x.dtype, device=x.device), x)
 
     def log_prob(self, t: float, x: Tensor) -> Tensor:
@@ -111,9 +112,8 @@ class FlowPath(ProbabilityPath):
             OptionError: A time lies outside [0, 1].
             SolverError: The integration does not reach its end.
         """
-        for time in (start, end):
-            if not 0.0 <= time <= 1.0:
-                raise OptionError(f"a path has times from 0 to 1, got t={time}")
+        require_time(start)
+        require_time(end)
         return self.solver.solve(
             self.manifold,
             self.field,
