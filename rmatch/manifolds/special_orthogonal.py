@@ -58,7 +58,7 @@ class SpecialOrthogonal(Manifold):
         """The unit quaternions (w, x, y, z) with w >= 0 of rotations: `(*batch, 3, 3) -> (*batch, 4)`."""
         (difference,) = _rotations.components(x - self.origin(dtype=x.dtype, device=x.device))
         q = _rotations.quaternion(difference)
-        return (q / q.square().sum(0).sqrt()).movedim(0, -1)
+        return (q / q.square().sum(0).sqrt()).movedim(0, -1).contiguous()
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Half the Euclidean inner product of the two arrays, shape `(*batch)`."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from rmatch._errors import OptionError
 from rmatch.distributions import Distribution, Uniform
 from rmatch.fields import VectorField
-from rmatch.manifolds import Manifold, Sphere, Torus
+from rmatch.manifolds import Manifold, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths import ConditionalPath, Coupling, Independent, posterior_velocity
 
 _BLOCK = 512  # candidates of one posterior mean: fewer are noisier, and more cost more than they gain
@@ -27,7 +27,7 @@ class FlowMatching:
         base: The law of x_0.
         coupling: How base and data samples are paired; independently by default.
         rao_blackwell: Whether to average the targets; by default where it pays: a uniform base on a sphere or torus of
-            dimension up to 3, with the independent coupling.
+            dimension up to 3 or on rotations, with the independent coupling.
         late: The fraction of times drawn from the law of 1 - U², more of them next to the data; the others are uniform.
 
     Raises:
@@ -112,4 +112,4 @@ class FlowMatching:
 
 
 def _pays(manifold: Manifold, base: Distribution) -> bool:
-    return isinstance(base, Uniform) and isinstance(manifold, (Sphere, Torus)) and manifold.dim <= 3
+    return isinstance(base, Uniform) and isinstance(manifold, Sphere | Torus | SpecialOrthogonal) and manifold.dim <= 3

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rmatch.distributions import Distribution, Uniform
-from rmatch.manifolds import Sphere, Torus
+from rmatch.manifolds import SpecialOrthogonal, Sphere, Torus
 from rmatch.paths.base import ConditionalPath
 from rmatch.paths.geodesic import GeodesicPath
 
@@ -49,6 +49,8 @@ def posterior_velocity(
             return _on_sphere(path, path.manifold, t, x, candidates)
         if isinstance(path.manifold, Torus):
             return _on_torus(path, path.manifold, t, x, candidates)
+        if isinstance(path.manifold, SpecialOrthogonal):
+            return _on_rotations(path, path.manifold, t, x, candidates)
     points, ends = x.unsqueeze(1), candidates.unsqueeze(0)
     log_weights = path.log_conditional(t.unsqueeze(1), points, ends, base)  # [B, C]
     reached = log_weights.isfinite().any(-1)
@@ -92,6 +94,31 @@ def _on_torus(path: GeodesicPath, manifold: Torus, t: Tensor, x: Tensor, candida
         inside = inside & (step.abs() < period / 2 * rest)
     weights, reached = _normalised(inside.to(x.dtype))
     return factor * torch.stack([(weights * step).sum(-1) for step in steps], -1), reached
+
+
+def _on_rotations(
+    path: GeodesicPath, manifold: SpecialOrthogonal, t: Tensor, x: Tensor, candidates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As on S³, in half angles: rotations are unit quaternions up to sign, and the nearer of two signs is meant.
+
+    With r half the angle to an end point, w ∝ (sin d / sin r)² for d = r/(1 - κ) < π/2, and the rotation vector of
+    log_x x_i is 2r/sin r times the vector part of q̄ q_i.
+    """
+    rest, factor = _rest_and_factor(path, t)
+    q, ends = manifold.to_quaternions(x), manifold.to_quaternions(candidates)
+    side = torch.where(q @ ends.mT < 0, -1.0, 1.0).to(x.dtype)  # [B, C]
+    square = sum(
+        (p.unsqueeze(1) - side * e).square() for p, e in zip(q.unbind(-1), ends.unbind(-1), strict=True)
+    )  # of the chord
+    square = torch.as_tensor(square)
+    r = 2 * torch.asin(square.sqrt() / 2) + _TINY
+    sine = (square * (1 - square / 4)).sqrt() + _TINY
+    d = (r / rest).clamp_max(4.0)
+    weights, reached = _normalised((d.sin() / sine) ** 2 * (d < torch.pi / 2))
+    mean = (weights * side * (2 * r / sine)) @ ends  # [B, 4]
+    w, v = q[..., :1], q[..., 1:]
+    omega = w * mean[..., 1:] - mean[..., :1] * v - torch.linalg.cross(v, mean[..., 1:], dim=-1)
+    return manifold.span(x, factor * omega), reached
 
 
 def _normalised(weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -182,6 +182,31 @@ def test_torus_quadrature_integrates_waves_of_its_periods(periods: float | tuple
     assert float(M.integrate(lambda x: (x @ rates).cos() ** 2, degree=8)) == pytest.approx(M.volume / 2, rel=1e-12)
 
 
+@pytest.mark.parametrize("M", [Sphere(2, radius=3.0), Torus(2, (1.0, 24.0)), Torus(2, 24.0)], ids=repr)
+@every_dtype
+def test_rows_do_not_depend_on_their_batch_nor_on_the_device(M: rm.Manifold, dtype: torch.dtype) -> None:
+    x, y = points(M, (6,), 0, dtype), points(M, (6,), 1, dtype)
+    v = tangents(M, x)
+    methods: list[Callable[[Tensor, Tensor, Tensor], Tensor]] = [
+        lambda x, y, v: M.exp(x, v),
+        lambda x, y, v: M.log(x, y),
+        lambda x, y, v: M.dist(x, y),
+        lambda x, y, v: M.transport(x, y, v),
+        lambda x, y, v: M.geodesic_with_velocity(x, y, 0.3)[1],
+        lambda x, y, v: M.project(x + y),
+        lambda x, y, v: M.features(x),
+        lambda x, y, v: M.span(x, M.features(y)[..., : M.span_size]),
+    ]
+    eps = torch.finfo(dtype).eps
+    for f in methods:
+        together = f(x, y, v)
+        assert together.dtype == dtype
+        close(torch.func.vmap(f)(x, y, v), together, rtol=32 * eps, atol=256 * eps)
+        close(f(x[1], y[1], v[1]), together[1], rtol=32 * eps, atol=256 * eps)
+        assert f(x[:0], y[:0], v[:0]).shape == (0, *together.shape[1:])
+        assert f(x.to("meta"), y.to("meta"), v.to("meta")).device.type == "meta"
+
+
 @pytest.mark.parametrize(
     ("text", "manifold"),
     [

@@ -4,8 +4,19 @@ import pytest
 import torch
 
 from rmatch.distributions import Distribution, Uniform
-from rmatch.manifolds import Manifold, Sphere, Torus
+from rmatch.manifolds import Manifold, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths import Cosine, GeodesicPath, Linear, Schedule, posterior_velocity
+
+LARGE_AND_SMALL = [
+    Sphere(1),
+    Sphere(2),
+    Sphere(2, radius=30.0),
+    Sphere(3),
+    Torus(1),
+    Torus(2),
+    Torus(2, periods=(1.0, 24.0)),
+    SpecialOrthogonal(3),
+]
 
 
 class Flat(Distribution):
@@ -22,7 +33,7 @@ class Flat(Distribution):
         return self.uniform.log_prob(x)
 
 
-@pytest.mark.parametrize("manifold", [Sphere(1), Sphere(2), Sphere(3), Torus(1), Torus(2)], ids=repr)
+@pytest.mark.parametrize("manifold", LARGE_AND_SMALL, ids=repr)
 @pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=repr)
 def test_closed_forms_agree_with_the_change_of_variables(manifold: Manifold, schedule: Schedule) -> None:
     generator = torch.Generator().manual_seed(6)
@@ -37,7 +48,7 @@ def test_closed_forms_agree_with_the_change_of_variables(manifold: Manifold, sch
     torch.testing.assert_close(closed, general, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("manifold", [Sphere(2), Torus(2)], ids=repr)
+@pytest.mark.parametrize("manifold", LARGE_AND_SMALL, ids=repr)
 def test_one_candidate_gives_its_own_velocity(manifold: Manifold) -> None:
     generator = torch.Generator().manual_seed(6)
     x0, x1 = Uniform(manifold).sample((2, 1), generator=generator, dtype=torch.float64)
@@ -48,7 +59,7 @@ def test_one_candidate_gives_its_own_velocity(manifold: Manifold) -> None:
     torch.testing.assert_close(mean, sample.u_t, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("manifold", [Sphere(2), Torus(2)], ids=repr)
+@pytest.mark.parametrize("manifold", [Sphere(2), Torus(2), SpecialOrthogonal(3)], ids=repr)
 @pytest.mark.parametrize("base", [Uniform, Flat])
 def test_a_point_that_no_candidate_reaches_is_reported(manifold: Manifold, base: type[Distribution]) -> None:
     x1 = manifold.origin(dtype=torch.float64).unsqueeze(0)

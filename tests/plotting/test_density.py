@@ -1,5 +1,8 @@
 """The manifold decides on the picture."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -80,3 +83,29 @@ def test_another_period_is_named_in_the_label() -> None:
     torus = rm.Torus(1, periods=24.0)
     figure = plot_density(torus, lambda x: torch.zeros(len(x)), labels=["hour"], resolution=8)
     assert figure.axes[0].get_xlabel() == "hour × 15 (degrees)"
+
+
+@pytest.mark.parametrize(
+    ("one", "large", "radii"),
+    [
+        (rm.Sphere(2), rm.Sphere(2, radius=10.0), (10.0,) * 3),
+        (rm.Torus(1), rm.Torus(1, periods=24.0), (12 / math.pi,)),
+        (rm.Torus(2), rm.Torus(2, periods=(1.0, 24.0)), (0.5 / math.pi, 12 / math.pi)),
+    ],
+    ids=repr,
+)
+def test_a_large_manifold_gets_the_picture_of_the_unit_one(
+    one: rm.Manifold, large: rm.Manifold, radii: tuple[float, ...]
+) -> None:
+    """Per steradian or square radian, and with the data in its place."""
+    scale = torch.tensor(radii)
+    x = rm.Uniform(one).sample((30,), generator=torch.Generator().manual_seed(0))
+    width = 0.7 * (10.0 if isinstance(one, rm.Sphere) else scale)
+    law, other = rm.WrappedNormal(one, x[0], 0.7), rm.WrappedNormal(large, x[0] * scale, width)
+    wanted = plot_density(one, law.log_prob, points=x, coastlines=False, resolution=16)
+    figure = plot_density(large, other.log_prob, points=x * scale, coastlines=False, resolution=16)
+    for panel, other_panel in zip(figure.axes, wanted.axes, strict=True):
+        for shown, expected in zip(panel.get_images(), other_panel.get_images(), strict=True):
+            np.testing.assert_allclose(shown.get_array(), expected.get_array(), rtol=1e-4, atol=1e-4)
+        for line, expected_line in zip(panel.get_lines(), other_panel.get_lines(), strict=True):
+            np.testing.assert_allclose(line.get_xydata(), expected_line.get_xydata(), rtol=1e-4, atol=1e-3)
