@@ -52,13 +52,15 @@ class SpecialOrthogonal(Manifold):
 
     def from_quaternions(self, q: Tensor) -> Tensor:
         """The rotations of quaternions (w, x, y, z) of any length but zero: `(*batch, 4) -> (*batch, 3, 3)`."""
-        return _rotations.assemble(_rotations.to_matrix(q.movedim(-1, 0).contiguous()))
+        w, v = q.movedim(-1, 0).contiguous().split((1, 3))
+        return _rotations.assemble(_rotations.to_matrix(w.squeeze(0), v))
 
     def to_quaternions(self, x: Tensor) -> Tensor:
         """The unit quaternions (w, x, y, z) with w >= 0 of rotations: `(*batch, 3, 3) -> (*batch, 4)`."""
         (difference,) = _rotations.components(x - self.origin(dtype=x.dtype, device=x.device))
-        q = _rotations.quaternion(difference)
-        return (q / q.square().sum(0).sqrt()).movedim(0, -1).contiguous()
+        w, v = _rotations.quaternion(difference)
+        q = torch.cat([w.unsqueeze(0), v]) / (v.square().sum(0) + w * w).sqrt()
+        return q.movedim(0, -1).contiguous()
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Half the Euclidean inner product of the two arrays, shape `(*batch)`."""
@@ -76,19 +78,24 @@ class SpecialOrthogonal(Manifold):
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The tangent vector at `x` of length `dist(x, y)` that points to `y`; for half a turn it is π long."""
         x, y = _rotations.components(x, y)
-        return _rotations.assemble(_rotations.product(x, _generator(x, y)))
+        return _rotations.assemble(_rotations.product(x, _rotations.hat(_rotation_vector(x, y))))
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The angle `2 atan2(|v|, w)` in [0, π] of the quaternion (w, v) of xᵀy."""
-        q = _quaternion(*_rotations.components(x, y))
-        return 2 * torch.atan2(sqrt(q[1:].square().sum(0)), q[0])
+        w, v = _quaternion(*_rotations.components(x, y))
+        return 2 * torch.atan2(sqrt(v.square().sum(0)), w)
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The rotation `x exp(tΩ)` and its velocity `x exp(tΩ) Ω`, Ω = xᵀ log_x y."""
-        v = self.log(x, y)
-        point = self.exp(x, self._over_points(t) * v)
-        there, x, v = _rotations.components(point, x, v)
-        return point, _rotations.assemble(_rotations.product(there, _rotations.product(x.transpose(0, 1), v)))
+        if isinstance(t, Tensor) and t.dim():
+            x = x.expand(*torch.broadcast_shapes(x.shape[:-2], t.shape), 3, 3)
+        x, y = _rotations.components(x, y)
+        omega = _rotation_vector(x, y)
+        half = t / 2 * omega
+        cosine, sinc = cos_and_sinc(half.square().sum(0))
+        point = _rotations.product(x, _rotations.to_matrix(cosine, sinc * half))
+        velocity = _rotations.product(point, _rotations.hat(omega))
+        return _rotations.assemble(point), _rotations.assemble(velocity)
 
     def origin(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         """The identity."""
@@ -109,7 +116,7 @@ class SpecialOrthogonal(Manifold):
         ∇_A B = ½ [A, B] on left-invariant fields (Milnor, "Curvatures of left invariant metrics on Lie groups", 1976).
         """
         x, y, v = _rotations.components(x, y, v)
-        half = _rotations.half_rotation(_quaternion(x, y))
+        half = _rotations.half_rotation(*_quaternion(x, y))
         omega = _rotations.axial(_rotations.product(x.transpose(0, 1), v)) / 2
         turned = (half * omega.unsqueeze(1)).sum(0)
         return _rotations.assemble(_rotations.product(y, _rotations.hat(turned)))
@@ -215,12 +222,12 @@ class SpecialOrthogonal(Manifold):
         )
 
 
-def _quaternion(x: Tensor, y: Tensor) -> Tensor:
+def _quaternion(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """The quaternion of xᵀy, components first, from the difference y - x, which is exact where the two are close."""
     return _rotations.quaternion(_rotations.product(x.transpose(0, 1), y - x))
 
 
-def _generator(x: Tensor, y: Tensor) -> Tensor:
-    """The skew matrix Ω with `y = x exp Ω`, components first."""
-    q = _quaternion(x, y)
-    return _rotations.hat(_rotations.angle_over_length(q) * q[1:])
+def _rotation_vector(x: Tensor, y: Tensor) -> Tensor:
+    """The vector ω with `y = x exp [ω]`, components first."""
+    w, v = _quaternion(x, y)
+    return _rotations.angle_over_length(w, v) * v

@@ -242,6 +242,9 @@ def test_geodesic_runs_at_constant_speed_and_its_velocity_is_its_derivative() ->
     close(point, M.geodesic(x, y, t), rtol=0, atol=1e-14)
     close(velocity, Manifold.geodesic_with_velocity(M, x, y, t)[1], rtol=0, atol=1e-12)
     close(M.dist(x, point), t * M.dist(x, y), rtol=1e-12, atol=1e-13)
+    along = M.geodesic_with_velocity(x[0], y[0], t)  # many times on one geodesic
+    close(along[0], M.geodesic(x[0].expand(8, 3, 3), y[0], t), rtol=0, atol=1e-14)
+    close(M.geodesic_with_velocity(x[0], y[0], 0.5)[1], M.geodesic_with_velocity(x, y, 0.5)[1][0], rtol=0, atol=1e-14)
 
 
 def test_log_det_exp_is_that_of_autodiff() -> None:
