@@ -106,6 +106,10 @@ def test_a_large_manifold_gets_the_picture_of_the_unit_one(
     figure = plot_density(large, other.log_prob, points=x * scale, coastlines=False, resolution=16)
     for panel, other_panel in zip(figure.axes, wanted.axes, strict=True):
         for shown, expected in zip(panel.get_images(), other_panel.get_images(), strict=True):
-            np.testing.assert_allclose(shown.get_array(), expected.get_array(), rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                np.asarray(shown.get_array()), np.asarray(expected.get_array()), rtol=1e-4, atol=1e-4
+            )
         for line, expected_line in zip(panel.get_lines(), other_panel.get_lines(), strict=True):
-            np.testing.assert_allclose(line.get_xydata(), expected_line.get_xydata(), rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(
+                np.asarray(line.get_xydata()), np.asarray(expected_line.get_xydata()), rtol=1e-4, atol=1e-3
+            )
