@@ -62,7 +62,7 @@ def chart_values(manifold: Manifold, points: Tensor, name: str) -> Array:
     array = as_points(torch.as_tensor(points).flatten(1), int(np.prod(manifold.point_shape)), name)
     if len(array):
         shaped = torch.from_numpy(array).reshape(-1, *manifold.point_shape)
-        manifold.require_point(shaped, tolerance=1e-3 * (manifold.radius if isinstance(manifold, Sphere) else 1.0))
+        manifold.require_point(shaped, tolerance=1e-3)  # of a sphere: relative to its radius
     return array / manifold.radius if isinstance(manifold, Sphere) else array
 
 

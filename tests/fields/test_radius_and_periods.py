@@ -48,7 +48,11 @@ def test_a_network_gives_the_same_field_in_the_other_unit(one: Manifold, M: Mani
 def test_the_choice_of_features_does_not_depend_on_the_size(
     one: Manifold, M: Manifold, radii: tuple[float, ...]
 ) -> None:
-    x = some_points(one, 300)
+    around = one.origin(dtype=F64) + 0.05 * torch.randn(
+        400, *one.point_shape, dtype=F64, generator=torch.Generator().manual_seed(0)
+    )
+    x = one.project(around)  # near neighbours: the finest frequency is above 1
     choice, plain = choose_features(M, x * torch.tensor(radii, dtype=F64)), choose_features(one, x)
     assert choice.frequencies == pytest.approx(plain.frequencies, rel=1e-9)
     assert choice.harmonics == plain.harmonics
+    assert max([*plain.frequencies, plain.harmonics]) > 2
