@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
-from rmatch.distributions import Distribution, Uniform
+from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
-from rmatch.manifolds import Manifold, SpecialOrthogonal, Sphere, Torus
-from rmatch.paths import ConditionalPath, Coupling, Independent, posterior_velocity
+from rmatch.paths import ConditionalPath, Coupling, GeodesicPath, Independent, posterior_velocity
+from rmatch.paths.posterior import has_closed_form
 
 _BLOCK = 512  # candidates of one posterior mean: fewer are noisier, and more cost more than they gain
 
@@ -26,8 +26,9 @@ class FlowMatching:
         path: The conditional path.
         base: The law of x_0.
         coupling: How base and data samples are paired; independently by default.
-        rao_blackwell: Whether to average the targets; by default where it pays: a uniform base on a sphere or torus of
-            dimension up to 3 or on rotations, with the independent coupling.
+        rao_blackwell: Whether to average the targets; by default where it pays: with the independent coupling, up to
+            dimension 3, where the weights have a closed form. These are a uniform base on spheres, tori and rotations,
+            a wrapped normal base on flat and (at the origin) hyperbolic spaces, and products of such.
         late: The fraction of times drawn from the law of 1 - U², more of them next to the data; the others are uniform.
 
     Raises:
@@ -69,7 +70,7 @@ class FlowMatching:
                 f"averaged targets need the independent coupling, not {self.coupling!r}: it changes p_t(x | x_1); "
                 "leave rao_blackwell out"
             )
-        self.rao_blackwell = (independent and _pays(path.manifold, base)) if rao_blackwell is None else rao_blackwell
+        self.rao_blackwell = (independent and _pays(path, base)) if rao_blackwell is None else rao_blackwell
 
     def __call__(self, field: VectorField, x1: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The loss on a batch of data, a scalar.
@@ -111,5 +112,6 @@ class FlowMatching:
         return f"FlowMatching({self.path!r}, {self.base!r}, coupling={self.coupling!r})"
 
 
-def _pays(manifold: Manifold, base: Distribution) -> bool:
-    return isinstance(base, Uniform) and isinstance(manifold, Sphere | Torus | SpecialOrthogonal) and manifold.dim <= 3
+def _pays(path: ConditionalPath, base: Distribution) -> bool:
+    """In higher dimension hardly more than one end point is plausible; elsewhere every pair costs too much."""
+    return isinstance(path, GeodesicPath) and path.manifold.dim <= 3 and has_closed_form(path.manifold, base)

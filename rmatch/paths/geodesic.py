@@ -60,13 +60,17 @@ class GeodesicPath(ConditionalPath):
         rest = 1 - self.schedule.kappa(t)
         w = manifold.log(x1, x)
         start = w / self._over_points(rest)
+        x0, reached = manifold.exp(x1, start), manifold.is_minimising(x1, start)
+        inside = manifold.contains(x0)
+        if inside is not None:  # so far out that floats do not hold it, and no base is there
+            x0, reached = torch.where(self._over_points(inside), manifold.project(x0), x1), reached & inside
         log_density = (
-            base.log_prob(manifold.exp(x1, start))
+            base.log_prob(x0)
             - manifold.dim * torch.log(rest)
             + manifold.log_det_exp(x1, start)
             - manifold.log_det_exp(x1, w)
         )
-        return torch.where(manifold.is_minimising(x1, start), log_density, -math.inf)
+        return torch.where(reached, log_density, -math.inf)
 
     def _over_points(self, t: Tensor) -> Tensor:
         return t.reshape(*t.shape, *(1 for _ in self.manifold.point_shape)) if t.dim() else t

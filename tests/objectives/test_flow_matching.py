@@ -65,8 +65,12 @@ def test_averaging_is_on_where_it_pays() -> None:
     def chosen(manifold: Manifold, **options: object) -> bool:
         return FlowMatching(GeodesicPath(manifold), Uniform(manifold), **options).rao_blackwell  # type: ignore[arg-type]
 
-    assert chosen(Sphere(2))
-    assert chosen(Torus(2))
+    for manifold in (Sphere(2), Torus(2), rm.SpecialOrthogonal(3), rm.Product(Sphere(2), Torus(1))):
+        assert chosen(manifold)
+    for manifold in (rm.Euclidean(2), rm.Lorentz(2), rm.PoincareBall(3), rm.SPD(2, metric="log-euclidean")):
+        assert FlowMatching(GeodesicPath(manifold), rm.default_base(manifold)).rao_blackwell
+    for manifold in (rm.Euclidean(4), rm.SPD(2), rm.Product(Sphere(2), Torus(2)), rm.Product(Torus(1), rm.Lorentz(2))):
+        assert not FlowMatching(GeodesicPath(manifold), rm.default_base(manifold)).rao_blackwell
     assert not chosen(Torus(7))
     assert not chosen(Sphere(2), coupling=OptimalTransport(Sphere(2)))
     assert not chosen(Sphere(2), rao_blackwell=False)
