@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rmatch.manifolds._spd_metric import SPDMetric, frobenius_norm
-from rmatch.manifolds._symmetric import Spectrum, log_det_sinhc, symmetric_exp, symmetric_log, transpose
+from rmatch.manifolds._affine_inner import affine_inner
+from rmatch.manifolds._pencil import pencil_distance, pencil_exp, pencil_geodesic, pencil_log, pencil_transport
+from rmatch.manifolds._spd_metric import SPDMetric
+from rmatch.manifolds._symmetric import divide, log_det_sinhc, multiply
 
 
 class AffineInvariant(SPDMetric):
@@ -18,38 +20,37 @@ class AffineInvariant(SPDMetric):
 
     def whiten(self, x: Tensor, v: Tensor) -> Tensor:
         """The matrix `L⁻¹ v L⁻ᵀ`."""
-        return _divide(torch.linalg.cholesky(x), v)
+        return divide(torch.linalg.cholesky(x), v)
 
     def colour(self, x: Tensor, s: Tensor) -> Tensor:
         """The matrix `L s Lᵀ`."""
-        return _multiply(torch.linalg.cholesky(x), s)
+        return multiply(torch.linalg.cholesky(x), s)
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """The number `tr(x⁻¹ u x⁻¹ v)`."""
+        return affine_inner(x, u, v)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The matrix `L e^w Lᵀ` with w = L⁻¹ v L⁻ᵀ."""
-        factor = torch.linalg.cholesky(x)
-        return _multiply(factor, symmetric_exp(_divide(factor, v)))
+        return pencil_exp(x, v)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The matrix `L w Lᵀ` with e^w = L⁻¹ y L⁻ᵀ."""
-        factor = torch.linalg.cholesky(x)
-        return _multiply(factor, _whitened_log(factor, y))
+        return pencil_log(x, y)
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The root of the sum of the squared logarithms of the eigenvalues of `x⁻¹ y`."""
-        return frobenius_norm(_whitened_log(torch.linalg.cholesky(x), y))
+        return pencil_distance(x, y)
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """The matrix `e v eᵀ` with `e = (y x⁻¹)^{1/2} = L (L⁻¹ y L⁻ᵀ)^{1/2} L⁻¹`."""
-        factor = torch.linalg.cholesky(x)
-        root = symmetric_exp(_whitened_log(factor, y) / 2)
-        return _multiply(factor, root @ _divide(factor, v) @ root)
+        return pencil_transport(x, y, v)
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, s: Tensor | float) -> tuple[Tensor, Tensor]:
-        """The matrices `L exp(s w) Lᵀ` and `L exp(s w) w Lᵀ` with w = log(L⁻¹ y L⁻ᵀ)."""
-        factor = torch.linalg.cholesky(x)
-        w = _whitened_log(factor, y)
-        power = symmetric_exp(s * w)
-        return _multiply(factor, power), _multiply(factor, power @ w)
+        """The matrices `L e^{sw} Lᵀ` and `L e^{sw} w Lᵀ` with e^w = L⁻¹ y L⁻ᵀ."""
+        if not isinstance(s, Tensor):
+            return pencil_geodesic(x, y, x.new_full((1, 1), s))
+        return pencil_geodesic(x, y, s if s.dim() else s.to(x).reshape(1, 1))
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The matrix `x df x`."""
@@ -74,30 +75,3 @@ class AffineInvariant(SPDMetric):
     def log_det_exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The sum `Σ_{i<j} log(sinh(h_ij)/h_ij)`, h_ij half the difference of the whitened tangent's eigenvalues."""
         return log_det_sinhc(self.whiten(x, v))
-
-
-def _divide(factor: Tensor, a: Tensor) -> Tensor:
-    """The matrix `L⁻¹ a L⁻ᵀ`."""
-    half = torch.linalg.solve_triangular(factor, a, upper=False)
-    return torch.linalg.solve_triangular(transpose(factor), half, upper=True, left=False)
-
-
-def _multiply(factor: Tensor, a: Tensor) -> Tensor:
-    """The matrix `L a Lᵀ`."""
-    return factor @ a @ transpose(factor)
-
-
-def _whitened_log(factor: Tensor, y: Tensor) -> Tensor:
-    """The logarithm of `L⁻¹ y L⁻ᵀ`."""
-    return symmetric_log(_divide(factor, y), _whitened_spectrum(factor.detach(), y.detach()))
-
-
-def _whitened_spectrum(factor: Tensor, y: Tensor) -> Spectrum:
-    """Eigenvectors of `L⁻¹ y L⁻ᵀ` and the logarithms of its eigenvalues, by singular values.
-
-    They are the squares of the singular values of `L⁻¹ L_y`, whose condition is only the root of that of the matrix
-    itself: where that is 1e20 the small eigenvalues are still there.
-    """
-    ratio = torch.linalg.solve_triangular(factor, torch.linalg.cholesky(y), upper=False)
-    vectors, singular, _ = torch.linalg.svd(ratio)
-    return vectors, 2 * singular.log()

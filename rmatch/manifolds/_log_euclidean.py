@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rmatch.manifolds._spd_metric import SPDMetric, frobenius_norm
+from rmatch.manifolds._spd_metric import SPDMetric
 from rmatch.manifolds._symmetric import (
     exp_derivative,
     exp_derivative_inverse,
+    frobenius_norm,
     log_det_sinhc,
     symmetric_basis,
     symmetric_exp,

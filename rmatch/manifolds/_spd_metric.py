@@ -7,8 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from rmatch._numerics import sqrt
-from rmatch.manifolds._symmetric import symmetric_basis, to_coordinates
+from rmatch.manifolds._symmetric import frobenius_norm, symmetric_basis, to_coordinates
 
 
 class SPDMetric(ABC):
@@ -82,8 +81,3 @@ class SPDMetric(ABC):
     def volume_form(self, x: Tensor, vectors: Tensor) -> Tensor:
         """The determinant of the whitened vectors' coordinates."""
         return torch.linalg.det(to_coordinates(self.whiten(x.unsqueeze(-3), vectors)))
-
-
-def frobenius_norm(a: Tensor) -> Tensor:
-    """The Frobenius norm, whose derivatives at 0 are finite."""
-    return sqrt((a * a).sum((-2, -1)))

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from rmatch._numerics import sqrt
+
 Spectrum = tuple[Tensor, Tensor]
 """Orthogonal matrices Q `(*batch, n, n)` and eigenvalues z `(*batch, n)`, as constants."""
 
@@ -86,6 +88,22 @@ def log_det_sinhc(a: Tensor) -> Tensor:
     return _apply(_LogDetSinhc, spectrum(a), a)
 
 
+def divide(factor: Tensor, a: Tensor) -> Tensor:
+    """The matrix `L⁻¹ a L⁻ᵀ`."""
+    half = torch.linalg.solve_triangular(factor, a, upper=False)
+    return torch.linalg.solve_triangular(transpose(factor), half, upper=True, left=False)
+
+
+def multiply(factor: Tensor, a: Tensor) -> Tensor:
+    """The matrix `L a Lᵀ`."""
+    return factor @ a @ transpose(factor)
+
+
+def frobenius_norm(a: Tensor) -> Tensor:
+    """The Frobenius norm, whose derivatives at 0 are finite."""
+    return sqrt((a * a).sum((-2, -1)))
+
+
 def symmetric_basis(n: int, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
     """The Frobenius-orthonormal basis E_ii and (E_ij + E_ji)/√2, i < j, of symmetric matrices: `(n(n+1)/2, n, n)`."""
     rows, columns = torch.triu_indices(n, n, device=device)
@@ -132,7 +150,7 @@ def exp_divided_differences(z: Tensor, order: int) -> Tensor:
     """
     n = z.shape[-1]
     first, second = z.unsqueeze(-1), z.unsqueeze(-2)
-    table = torch.maximum(first, second).exp() * _decay((first - second).abs())
+    table = torch.maximum(first, second).exp() * decay((first - second).abs())
     for k in range(2, order + 1):
         tuples = torch.combinations(torch.arange(n, device=z.device), r=k + 1, with_replacement=True)  # ascending
         arguments = z[..., tuples]  # [*batch, tuples, k + 1]
@@ -147,7 +165,7 @@ def exp_divided_differences(z: Tensor, order: int) -> Tensor:
     return table
 
 
-def _decay(d: Tensor) -> Tensor:
+def decay(d: Tensor) -> Tensor:
     """The function `(1 - exp(-d)) / d` of d >= 0."""
     zero = d == 0
     return torch.where(zero, 1.0, -torch.expm1(-d) / (d + zero))
@@ -180,7 +198,7 @@ def _taylor(arguments: Tensor) -> Tensor:
 # ---- autograd functions: (Q, z, matrix, ...) -> result ---------------------------------------------------------------
 
 
-def _apply(function: type[_SpectralFunction], decomposition: Spectrum, *matrices: Tensor) -> Tensor:
+def _apply(function: type[SpectralFunction], decomposition: Spectrum, *matrices: Tensor) -> Tensor:
     """Call a function with all arguments brought to one batch shape, as its vmap rule needs."""
     vectors, values = decomposition
     batch = torch.broadcast_shapes(values.shape[:-1], *(a.shape[:-2] for a in matrices))
@@ -189,7 +207,7 @@ def _apply(function: type[_SpectralFunction], decomposition: Spectrum, *matrices
     return function.apply(vectors.expand(square), values.expand(*batch, n), *(a.expand(square) for a in matrices))  # type: ignore[no-any-return]
 
 
-class _SpectralFunction(torch.autograd.Function):
+class SpectralFunction(torch.autograd.Function):
     """A function of (Q, z, X, ...), X = Q f(z) Qᵀ, whose derivatives are written in terms of others of its kind."""
 
     @staticmethod
@@ -232,7 +250,7 @@ class _SpectralFunction(torch.autograd.Function):
         return cls.apply(*aligned), 0  # type: ignore[no-any-return]
 
 
-class _ExpDerivative(_SpectralFunction):
+class _ExpDerivative(SpectralFunction):
     """`Dᵏexp(X)[H_1, ..., H_k]`; paired with a symmetric matrix it is symmetric in all k + 1 of them."""
 
     @staticmethod
@@ -281,7 +299,7 @@ class _ExpDerivative(_SpectralFunction):
         return total
 
 
-class _Log(_SpectralFunction):
+class _Log(SpectralFunction):
     """`log X`, given the logarithms z of the eigenvalues."""
 
     @staticmethod
@@ -300,7 +318,7 @@ class _Log(_SpectralFunction):
         return _ExpDerivativeInverse.apply(vectors, values, output, tangents[2])  # type: ignore[no-any-return]
 
 
-class _ExpDerivativeInverse(_SpectralFunction):
+class _ExpDerivativeInverse(SpectralFunction):
     """The H with `Dexp(X)[H] = G`, so that `dH = Dexp(X)⁻¹[dG - D²exp(X)[H, dX]]`; it is self-adjoint in G."""
 
     @staticmethod
@@ -325,14 +343,14 @@ class _ExpDerivativeInverse(_SpectralFunction):
         return _ExpDerivativeInverse.apply(vectors, values, matrix, change)  # type: ignore[no-any-return]
 
 
-class _LogDetSinhc(_SpectralFunction):
+class _LogDetSinhc(SpectralFunction):
     """`Σ_{i<j} log sinhc(h_ij)`."""
 
     @staticmethod
     def forward(vectors: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
         del matrix, vectors
         gap = (values.unsqueeze(-1) - values.unsqueeze(-2)).abs()
-        return (gap / 2 + _decay(gap).log()).sum((-2, -1)) / 2
+        return (gap / 2 + decay(gap).log()).sum((-2, -1)) / 2
 
     @staticmethod
     def cotangents(saved: Saved, needed: Needed, grad: Tensor) -> Gradients:
@@ -345,7 +363,7 @@ class _LogDetSinhc(_SpectralFunction):
         return (_LogDetSinhcGradient.apply(vectors, values, matrix) * tangents[2]).sum((-2, -1))
 
 
-class _LogDetSinhcGradient(_SpectralFunction):
+class _LogDetSinhcGradient(SpectralFunction):
     """Its gradient `Q diag(Σ_k L(h_ik) / 2) Qᵀ`, with Langevin's function L(h) = coth h - 1/h."""
 
     @staticmethod
@@ -365,7 +383,7 @@ class _LogDetSinhcGradient(_SpectralFunction):
         return _LogDetSinhcHessian.apply(vectors, values, matrix, tangents[2])  # type: ignore[no-any-return]
 
 
-class _LogDetSinhcHessian(_SpectralFunction):
+class _LogDetSinhcHessian(SpectralFunction):
     """The derivative of that gradient along H; it is self-adjoint in H.
 
     Off the diagonal `Σ_k L[h_ik, h_jk] / 4 Ĥ_ij`, on it `Σ_k L'(h_ik) (Ĥ_ii - Ĥ_kk) / 4`, in the eigenvectors' basis.
@@ -420,7 +438,7 @@ def _langevin_divided_difference(a: Tensor, b: Tensor) -> Tensor:
     middle = close & ~near
     p, q = torch.where(middle, a, 1.0), torch.where(middle, b, 1.0)
     apart = (p - q).abs()
-    between = 1 / (p * q) - apart.exp() * _decay(2 * apart) / (p.sinh() * q.sinh())
+    between = 1 / (p * q) - apart.exp() * decay(2 * apart) / (p.sinh() * q.sinh())
     rise = (_langevin(a) - _langevin(b)) / torch.where(close, 1.0, gap)
     return torch.where(near, series, torch.where(middle, between, rise))
 

@@ -401,7 +401,7 @@ def delicate_pairs(M: SPD, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return torch.stack([a for a, _ in pairs]), torch.stack([b for _, b in pairs])
 
 
-@pytest.mark.parametrize("M", [SPD(2), SPD(3), SPD(2, LOG_EUCLIDEAN), SPD(3, LOG_EUCLIDEAN)], ids=repr)
+@pytest.mark.parametrize("M", [SPD(3), SPD(2, LOG_EUCLIDEAN)], ids=repr)
 @pytest.mark.parametrize("name", MAPS)
 def test_derivatives_are_finite_and_the_same_in_every_mode(M: SPD, name: str) -> None:
     def f(x: Tensor, y: Tensor) -> Tensor:
@@ -426,7 +426,7 @@ def test_derivatives_are_finite_and_the_same_in_every_mode(M: SPD, name: str) ->
 @both_metrics
 def test_derivatives_are_finite_at_large_condition(condition: float, metric: MetricName) -> None:
     M = SPD(3, metric)
-    for seed in range(4):
+    for seed in range(2):
         x, y = pair(condition, seed)
         for name in ("dist", "log", "transport", "geodesic", "velocity"):
             f = MAPS[name](M)

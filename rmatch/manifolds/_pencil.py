@@ -1,0 +1,305 @@
+"""Two symmetric matrices at once: x = E Eᵀ, y = E diag(λ) Eᵀ, and functions `E f(λ) Eᵀ` of the pair.
+
+The affine-invariant geometry is made of these: `log_x y` with f = log, `exp_x v` with f = exp, the mean of x and y with
+f = √, the distance with |log λ|. Here are their values and gradients in closed form, from one decomposition. With
+`X̂ = E⁻¹ dx E⁻ᵀ`, `Ŷ = E⁻¹ dy E⁻ᵀ` the differential of `E f(λ) Eᵀ` is
+
+    E (K ∘ Ŷ + C ∘ X̂) Eᵀ,    K_ij = f[λ_i, λ_j],    C_ij = (λ_i f(λ_j) - λ_j f(λ_i)) / (λ_i - λ_j),
+
+where K is smooth as a divided difference and C = f(λ_i) - λ_i K_ij.
+
+Every function has a slow twin, written with Cholesky factors and `_symmetric`, that can be differentiated any number of
+times: from it come the derivatives of the gradients, and forward mode.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rmatch._numerics import possibly_any
+from rmatch.manifolds._symmetric import (
+    Gradients,
+    Needed,
+    Saved,
+    decay,
+    divide,
+    frobenius_norm,
+    multiply,
+    symmetric_exp,
+    symmetric_log,
+    symmetrise,
+    transpose,
+)
+from rmatch.manifolds._twin import TwinFunction, gradient_twin
+
+Decomposition = tuple[Tensor, Tensor, Tensor]
+"""Constants L, U, z: the Cholesky factor of x, and the eigenvectors and -values of a whitened matrix; E = L U."""
+
+_EIGH_CONDITION = 100.0  # of a whitened matrix, up to which its eigenvectors are as good as singular vectors
+
+
+# ---- decompositions -------------------------------------------------------------------------------------------------
+
+
+def vector_decomposition(x: Tensor, v: Tensor) -> Decomposition:
+    """L, U, s with `L⁻¹ v L⁻ᵀ = U diag(s) Uᵀ`."""
+    factor = torch.linalg.cholesky(x.detach())
+    values, vectors = torch.linalg.eigh(divide(factor, v.detach()))
+    return factor, vectors, values
+
+
+def point_decomposition(x: Tensor, y: Tensor) -> Decomposition:
+    """L, U, log λ with `L⁻¹ y L⁻ᵀ = U diag(λ) Uᵀ`.
+
+    The eigenvalues are the squares of the singular values of A = L⁻¹ L_y, whose condition is only the root of that of
+    the matrix itself: where that is 1e20 the small ones are still there. For small conditions the eigenvectors of A Aᵀ
+    are as good as singular vectors, at half the price, and λ_i = |Aᵀ u_i|² keeps the digits of A.
+    """
+    factor = torch.linalg.cholesky(x.detach())
+    ratio = torch.linalg.solve_triangular(factor, torch.linalg.cholesky(y.detach()), upper=False)
+    values, vectors = torch.linalg.eigh(ratio @ transpose(ratio))
+    log_values = (transpose(ratio) @ vectors).square().sum(-2).log()
+    poor = values[..., -1] > _EIGH_CONDITION * values[..., 0]
+    if possibly_any(poor):
+        vectors, log_values = _mend(ratio, poor, vectors, log_values)
+    return factor, vectors, log_values
+
+
+def _mend(ratio: Tensor, poor: Tensor, vectors: Tensor, log_values: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the poor rows from a singular value decomposition: of these only, where they can be picked out."""
+    n = ratio.shape[-1]
+    try:
+        rows = None if torch.compiler.is_compiling() else poor.reshape(-1).nonzero().squeeze(-1)
+    except RuntimeError:  # inside vmap
+        rows = None
+    if rows is None:
+        left, singular, _ = torch.linalg.svd(ratio)
+        return torch.where(poor[..., None, None], left, vectors), torch.where(
+            poor[..., None], 2 * singular.log(), log_values
+        )
+    left, singular, _ = torch.linalg.svd(ratio.reshape(-1, n, n)[rows])
+    mended = vectors.reshape(-1, n, n).index_copy(0, rows, left)
+    return mended.reshape(vectors.shape), log_values.reshape(-1, n).index_copy(0, rows, 2 * singular.log()).reshape(
+        log_values.shape
+    )
+
+
+# ---- functions ------------------------------------------------------------------------------------------------------
+
+
+def pencil_log(x: Tensor, y: Tensor) -> Tensor:
+    """The affine-invariant `log_x y = E log(λ) Eᵀ`."""
+    return _Log.call(point_decomposition(x, y), x, y)
+
+
+def pencil_exp(x: Tensor, v: Tensor) -> Tensor:
+    """The affine-invariant `exp_x v = E exp(s) Eᵀ` with `v = E diag(s) Eᵀ`."""
+    return _Exp.call(vector_decomposition(x, v), x, v)
+
+
+def pencil_distance(x: Tensor, y: Tensor) -> Tensor:
+    """The affine-invariant distance `|log λ|`."""
+    return _Distance.call(point_decomposition(x, y), x, y)
+
+
+def pencil_transport(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+    """The affine-invariant transport `e v eᵀ`, `e = (y x⁻¹)^{1/2} = E √λ E⁻¹`."""
+    return _Transport.call(point_decomposition(x, y), x, y, v)
+
+
+def pencil_geodesic(x: Tensor, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The point `E λᵗ Eᵀ` and the velocity `E λᵗ log(λ) Eᵀ` at times `(*batch, 1, 1)`."""
+    point, velocity = _Geodesic.call(point_decomposition(x, y), x, y, t).unbind(-3)
+    return point, velocity
+
+
+class _Pencil(TwinFunction):
+    """A function of (L, U, z, x, ...)."""
+
+    constants = 3
+
+    @classmethod
+    def call(cls, decomposition: Decomposition, *arguments: Tensor) -> Tensor:
+        """Apply it, with all arguments brought to one batch shape."""
+        factor, vectors, values = decomposition
+        batch = torch.broadcast_shapes(vectors.shape[:-2], *(a.shape[:-2] for a in arguments))
+        square = (*batch, *vectors.shape[-2:])
+        constants = factor.expand(square), vectors.expand(square), values.expand(square[:-1])
+        return cls.apply(*constants, *(a.expand(*batch, *a.shape[-2:]) for a in arguments))  # type: ignore[no-any-return]
+
+
+class _Gradient(_Pencil):
+    """The gradients of a function with respect to x, ..., stacked before the last two axes."""
+
+    @staticmethod
+    def back(decomposition: Decomposition, arguments: Saved, grad: Tensor) -> tuple[Tensor, ...]:
+        """The gradients in the basis E, `Eᵀ (∂/∂x) E`."""
+        raise NotImplementedError
+
+    @classmethod
+    def forward(cls, factor: Tensor, vectors: Tensor, values: Tensor, *arguments: Tensor) -> Tensor:
+        hats = cls.back((factor, vectors, values), arguments[:-1], arguments[-1])
+        inverse = torch.linalg.solve_triangular(transpose(factor), vectors, upper=True)  # E⁻ᵀ
+        return multiply(inverse.unsqueeze(-3), torch.stack(hats, -3))
+
+
+class _WithGradient(_Pencil):
+    """A function whose first derivative is in closed form."""
+
+    gradient: type[_Gradient]
+
+    @classmethod
+    def cotangents(cls, saved: Saved, needed: Needed, grad: Tensor) -> Gradients:
+        stacked = cls.gradient.apply(*saved[:-1], grad)
+        return None, None, None, *stacked.unbind(-3)
+
+
+class _LogGradient(_Gradient):
+    @staticmethod
+    def back(decomposition: Decomposition, arguments: Saved, grad: Tensor) -> tuple[Tensor, ...]:
+        factor, vectors, values = decomposition
+        basis = factor @ vectors
+        hat = transpose(basis) @ symmetrise(grad) @ basis
+        first, second = values.unsqueeze(-1), values.unsqueeze(-2)
+        ratio = decay((first - second).abs())
+        high, low = torch.maximum(first, second), torch.minimum(first, second)
+        return (low - (low - high).exp() / ratio) * hat, hat * ((-high).exp() / ratio)
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        return gradient_twin(_Log, *arguments)
+
+
+class _Log(_WithGradient):
+    gradient = _LogGradient
+
+    @staticmethod
+    def forward(factor: Tensor, vectors: Tensor, values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        basis = factor @ vectors
+        return (basis * values.unsqueeze(-2)) @ transpose(basis)
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        factor = torch.linalg.cholesky(arguments[0])
+        return multiply(factor, whitened_log(factor, *arguments))
+
+
+class _ExpGradient(_Gradient):
+    @staticmethod
+    def back(decomposition: Decomposition, arguments: Saved, grad: Tensor) -> tuple[Tensor, ...]:
+        factor, vectors, values = decomposition
+        basis = factor @ vectors
+        hat = transpose(basis) @ symmetrise(grad) @ basis
+        first, second = values.unsqueeze(-1), values.unsqueeze(-2)
+        high = torch.maximum(first, second)
+        by_vector = high.exp() * decay((first - second).abs())
+        return (high.exp() - high * by_vector) * hat, by_vector * hat
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        return gradient_twin(_Exp, *arguments)
+
+
+class _Exp(_WithGradient):
+    gradient = _ExpGradient
+
+    @staticmethod
+    def forward(factor: Tensor, vectors: Tensor, values: Tensor, x: Tensor, v: Tensor) -> Tensor:
+        basis = factor @ (vectors * (values / 2).exp().unsqueeze(-2))
+        return basis @ transpose(basis)
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        x, v = arguments
+        factor = torch.linalg.cholesky(x)
+        return multiply(factor, symmetric_exp(divide(factor, v)))
+
+
+class _DistanceGradient(_Gradient):
+    @staticmethod
+    def back(decomposition: Decomposition, arguments: Saved, grad: Tensor) -> tuple[Tensor, ...]:
+        values = decomposition[2]
+        length = torch.linalg.vector_norm(values, dim=-1, keepdim=True)
+        zero = length == 0  # there the gradient is 0, of all subgradients the least
+        slope = grad.unsqueeze(-1) * values / (length + zero)
+        return torch.diag_embed(-slope), torch.diag_embed(slope * (-values).exp())
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        return gradient_twin(_Distance, *arguments)
+
+
+class _Distance(_WithGradient):
+    gradient = _DistanceGradient
+
+    @staticmethod
+    def forward(factor: Tensor, vectors: Tensor, values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(values, dim=-1)
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        return frobenius_norm(whitened_log(torch.linalg.cholesky(arguments[0]), *arguments))
+
+
+class _TransportGradient(_Gradient):
+    """With `v̂ = E⁻¹ v E⁻ᵀ` and σ = √λ, e = g x⁻¹, and `g = E σ Eᵀ` is a function of the pair with K = 1/(σ_i + σ_j)."""
+
+    @staticmethod
+    def back(decomposition: Decomposition, arguments: Saved, grad: Tensor) -> tuple[Tensor, ...]:
+        factor, vectors, values = decomposition
+        basis = factor @ vectors
+        hat = transpose(basis) @ symmetrise(grad) @ basis
+        v = transpose(vectors) @ divide(factor, arguments[2]) @ vectors
+        root = (values / 2).exp()
+        rows, columns = root.unsqueeze(-1), root.unsqueeze(-2)
+        by_vector = rows * hat * columns
+        by_mean = 2 * symmetrise(hat * columns @ v)
+        by_mean = by_mean / (rows + columns)
+        return rows * by_mean * columns - 2 * symmetrise(by_vector @ v), by_mean, by_vector
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        return gradient_twin(_Transport, *arguments)
+
+
+class _Transport(_WithGradient):
+    gradient = _TransportGradient
+
+    @staticmethod
+    def forward(factor: Tensor, vectors: Tensor, values: Tensor, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        root = vectors * (values / 2).exp().unsqueeze(-2) @ transpose(vectors)
+        return multiply(factor @ root, divide(factor, v))
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        x, y, v = arguments
+        factor = torch.linalg.cholesky(x)
+        root = symmetric_exp(whitened_log(factor, x, y) / 2)
+        return multiply(factor, root @ divide(factor, v) @ root)
+
+
+class _Geodesic(_Pencil):
+    """Point and velocity, stacked."""
+
+    @staticmethod
+    def forward(factor: Tensor, vectors: Tensor, values: Tensor, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        basis = factor @ vectors
+        exponent = values.unsqueeze(-2)
+        power = (t * exponent).exp()
+        weights = torch.stack((power, power * exponent), -3)
+        return (basis.unsqueeze(-3) * weights) @ transpose(basis).unsqueeze(-3)
+
+    @staticmethod
+    def twin(*arguments: Tensor) -> Tensor:
+        x, y, t = arguments
+        factor = torch.linalg.cholesky(x)
+        w = whitened_log(factor, x, y)
+        power = symmetric_exp(t * w)
+        return multiply(factor.unsqueeze(-3), torch.stack((power, power @ w), -3))
+
+
+def whitened_log(factor: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The logarithm of `L⁻¹ y L⁻ᵀ`, differentiable any number of times."""
+    _, vectors, values = point_decomposition(x, y)
+    return symmetric_log(divide(factor, y), (vectors, values))
