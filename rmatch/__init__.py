@@ -114,7 +114,9 @@ if TYPE_CHECKING:
         fit,
     )
     from rmatch.verify import (
+        check_distribution,
         check_manifold,
+        check_paths,
     )
 
 __version__ = "0.1.0"
@@ -190,7 +192,9 @@ __all__ = [
     "VectorField",
     "VonMisesFisher",
     "WrappedNormal",
+    "check_distribution",
     "check_manifold",
+    "check_paths",
     "datasets",
     "default_base",
     "effective_sample_size",

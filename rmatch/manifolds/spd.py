@@ -266,7 +266,7 @@ class SPD(Manifold):
     def __repr__(self) -> str:
         """The constructor call."""
         return (
-            f"SPD({self.n})"
+            f"{type(self).__name__}({self.n})"
             if self.metric_name == "affine-invariant"
-            else f'SPD({self.n}, metric="{self.metric_name}")'
+            else f'{type(self).__name__}({self.n}, metric="{self.metric_name}")'
         )

@@ -216,4 +216,5 @@ class Sphere(EmbeddedManifold):
 
     def __repr__(self) -> str:
         """The constructor call."""
-        return f"Sphere({self.dim})" if self._square is None else f"Sphere({self.dim}, radius={self.radius})"
+        radius = "" if self._square is None else f", radius={self.radius}"
+        return f"{type(self).__name__}({self.dim}{radius})"

@@ -169,9 +169,8 @@ class Torus(FlatManifold):
 
     def __repr__(self) -> str:
         """The constructor call."""
-        if self._period is None:
-            return f"Torus({self.dim}, periods={self.periods})"
-        return f"Torus({self.dim})" if self._period == _TURN else f"Torus({self.dim}, periods={self._period})"
+        periods = f", periods={self.periods if self._period is None else self._period}"
+        return f"{type(self).__name__}({self.dim}{'' if self._period == _TURN else periods})"
 
 
 def _as_periods(d: int, periods: float | Sequence[float] | None) -> tuple[float, ...]:

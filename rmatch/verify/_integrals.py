@@ -27,6 +27,8 @@ _SETTLED = 1e-12
 """Relative difference to the smaller rule at which the degree is not raised any more."""
 _UNSETTLED = 1e-8
 """A rule that says it is spectral must be this good, relative to the integral of the absolute values."""
+_LIMITED = 10.0
+"""The factor by which the error is raised where the degree could not be."""
 _WEIGHTS = 1e-13
 """Relative accuracy of the nodes and weights of Gauss rules of these degrees, which are roots found numerically."""
 _SAMPLED_DEGREE = 15
@@ -38,7 +40,8 @@ _CHUNK = 1 << 14
 class Integrals(NamedTuple):
     """Integrals of m functions, their errors, the integrals of their absolute values, `(m)` each.
 
-    `limited` says that a higher degree would have had too many nodes.
+    `limited` says that a higher degree would have had too many nodes: the rules may not have begun to converge, and the
+    difference of two of them is an error only up to a factor.
     """
 
     value: Tensor
@@ -63,7 +66,7 @@ def integrals(M: Manifold, integrand: Integrand) -> Integrals:
         if bool((result.error <= _SETTLED * result.size).all()):
             break
         if not M.quadrature_is_exact(degree) or len(M.quadrature(degree).weights) > _MOST_NODES:
-            return result._replace(limited=True)
+            return result._replace(error=_LIMITED * result.error, limited=True)
         result = _spectral(M, integrand, degree)
     return result
 

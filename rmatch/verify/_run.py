@@ -12,9 +12,10 @@ from torch import Tensor
 
 from rmatch.manifolds import Manifold
 from rmatch.verify.base import Inputs, Law, Residual
-from rmatch.verify.draw import Draw, Subject
+from rmatch.verify.draw import Draw
 from rmatch.verify.functions import GradientField, RandomField, RandomFunction
 from rmatch.verify.report import Row, Status
+from rmatch.verify.subject import Subject
 
 _TRIES = 60
 """How many simpler inputs are tried for a broken law."""
@@ -34,22 +35,23 @@ class Measured(NamedTuple):
 def run_law(law: Law, subject: Subject, *, seed: int, cases: int, rows: int, expected: bool) -> Row:
     """Try a law, from simple inputs to rich ones, until it is broken or all cases are through."""
     start = time.perf_counter()
-    missing = [reason for need in law.needs if (reason := need.missing(subject)) is not None]
-    if missing:
-        return Row(law.name, law.formula, "skipped", reason=missing[0])
     worst, tried, inputs = Measured(-1.0, math.nan, math.nan, 0), 0, dict[str, Any]()
     status: Status = "holds"
     counterexample = reason = None
     try:
+        for need in law.needs:
+            if (lacking := need.missing(subject)) is not None:
+                return Row(law.name, law.formula, "skipped", reason=lacking)
         for level in range(cases):
             tried += 1
             inputs = {}
             inputs = law.inputs(Draw(subject, seed=seed, name=law.name, level=level, rows=rows))
-            measured = measure(law.residual(subject.manifold, **inputs))
+            residual = law.residual(subject.manifold, **inputs)
+            measured = measure(residual)
             worst = max(worst, measured)
             if measured.ratio > 1.0:
                 inputs, worst = simplest(law, subject.manifold, inputs, measured)
-                counterexample, status = describe(inputs), "broken"
+                counterexample, status, reason = describe(inputs) or None, "broken", residual.note
                 break
     except Exception as error:  # whatever a user's method raises is a finding about that method
         status, reason, worst = "broken", _one_line(error), Measured(math.inf, math.nan, math.nan, 0)

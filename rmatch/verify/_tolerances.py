@@ -47,10 +47,10 @@ def gap(M: Manifold, x: Tensor, y: Tensor) -> Tensor:
 
     Where coordinates wrap around, the same point has two of them: there the length of `log` is the smaller.
     """
-    direct = norm(M, x, M.to_tangent(x, y - x)) + _off_tangent(M, x, y - x)
+    direct = norm(M, x, M.to_tangent(x, y - x)) + norm_of_normal_part(M, x, y - x)
     return torch.minimum(direct, norm(M, x, M.log(x, y)))
 
 
-def _off_tangent(M: Manifold, x: Tensor, v: Tensor) -> Tensor:
-    """The Euclidean size of the part of an array that is not tangent."""
+def norm_of_normal_part(M: Manifold, x: Tensor, v: Tensor) -> Tensor:
+    """The largest entry of the part of an array that is not tangent: `(*batch)`."""
     return (v - M.to_tangent(x, v)).flatten(-len(M.point_shape)).abs().amax(-1)

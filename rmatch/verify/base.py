@@ -18,10 +18,14 @@ Inputs: TypeAlias = Mapping[str, Any]
 
 
 class Residual(NamedTuple):
-    """By how much a law is missed and by how much it may be, both one number for each row, or one for all."""
+    """By how much a law is missed and by how much it may be, both one number for each row, or one for all.
+
+    The note says more where a number does not say enough, such as which method is to blame.
+    """
 
     value: Tensor
     tolerance: Tensor
+    note: str | None = None
 
 
 @dataclass(frozen=True)

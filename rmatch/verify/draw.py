@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from rmatch.distributions import Distribution
-from rmatch.manifolds import Manifold, Product, SpecialOrthogonal, Sphere, Torus
-from rmatch.paths import ProbabilityPath
+from rmatch.manifolds import Manifold
+from rmatch.verify.cut import exact_cut_points, near_cut_points, reach
 from rmatch.verify.functions import (
     Bell,
     GradientField,
@@ -19,39 +19,18 @@ from rmatch.verify.functions import (
     RandomField,
     RandomFunction,
     SolenoidalField,
-    open_part,
+    random_bell,
     random_field,
     random_function,
 )
+from rmatch.verify.subject import Subject
 
-__all__ = ["Draw", "Field", "Subject"]
+__all__ = ["Draw", "Field"]
 
 Field = RandomField | GradientField | SolenoidalField
 
 _STEPS = (1.0, 1.0, 1.0, 1e-3, 1e-6, 1e-9, 0.0)
 """Distances of the second point of a pair in units of a usual one, by turns: apart, close, very close, the same."""
-
-_FARTHEST = 6.0
-"""Where the search for a cut locus ends, in units of `Draw.reach` for every dimension's square root."""
-
-
-_BELL = 1.2
-"""Width of a bell: it and the product of two are about as wide as the normal law that quadrature rules are made for."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is examined: a manifold, with distributions and two probability paths on it.
-
-    Args:
-        manifold: The manifold.
-        distributions: The laws whose densities and samplers are examined.
-        paths: Two probability paths p and q, or None.
-    """
-
-    manifold: Manifold
-    distributions: tuple[Distribution, ...] = ()
-    paths: tuple[ProbabilityPath, ProbabilityPath] | None = None
 
 
 @dataclass
@@ -87,9 +66,13 @@ class Draw:
 
     @property
     def reach(self) -> float:
-        """A usual length: a third of the side of a cube of the same volume, or 1."""
-        M = self.manifold
-        return M.volume ** (1 / M.dim) / 3 if math.isfinite(M.volume) else 1.0
+        """A usual length."""
+        return reach(self.manifold)
+
+    def distribution(self) -> Distribution:
+        """One of the distributions on the manifold, by turns."""
+        choice = self.subject.distributions
+        return choice[self.level % len(choice)]
 
     # ---- points and vectors -----------------------------------------------------------------------------------------
 
@@ -126,7 +109,7 @@ class Draw:
 
     def _with_cut_points(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The pairs with each fourth replaced by one next to the cut locus, and each eighth by one at it."""
-        near, found = near_cut_points(self.manifold, x, self.tangents(x), self.reach)
+        near, found = near_cut_points(self.manifold, x, self.tangents(x))
         chosen = self._rows(range(3, self.rows, 4)) & found.reshape(-1, *(1 for _ in self.manifold.point_shape))
         y = torch.where(chosen, near, y)
         there = exact_cut_points(self.manifold, x)
@@ -151,6 +134,10 @@ class Draw:
             bell=None if math.isfinite(self.manifold.volume) else self.bell(),
         )
 
+    def waves(self, count: int) -> RandomFunction:
+        """A sum of waves that do not decay, to take expectations of."""
+        return random_function(self.manifold, self.generator, ridges=count, frequency=1.5, profile="wave", bell=None)
+
     def field(self, kind: str | None = None, profile: Profile | None = None) -> Field:
         """A smooth vector field.
 
@@ -173,52 +160,5 @@ class Draw:
         return random_field(self.manifold, self.generator, self.function(profile))
 
     def bell(self) -> Bell:
-        """A bell near the origin; so narrow that it is below 1e-13 where geodesics meet their cut locus."""
-        whole = self.manifold.origin(dtype=torch.float64)
-        M, origin = open_part(self.manifold, whole)
-        starts = origin.expand(8, *M.point_shape)
-        cut, found = near_cut_points(M, starts, M.random_tangent(starts, generator=self.generator), self.reach)
-        width = _BELL
-        if bool(found.any()):
-            width = min(width, float(M.dist(starts, cut)[found].amin()) / 8)
-        offset = self.manifold.random_tangent(whole, generator=self.generator) * (0.2 * width / math.sqrt(M.dim))
-        return Bell(self.manifold, self.manifold.project(self.manifold.exp(whole, offset)), width)
-
-
-def near_cut_points(M: Manifold, x: Tensor, v: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """Points just before the cut locus of `x` in the directions `v`, and whether there is one within reach.
-
-    A geodesic from x has met it where the distance from x falls behind the length of the way; the place is found by
-    bisection to about 1e-9.
-    """
-    shape = (-1, *(1 for _ in M.point_shape))
-    unit = v / M.norm(x, v).reshape(shape)
-
-    def behind(length: Tensor) -> Tensor:
-        return M.dist(x, M.exp(x, length.reshape(shape) * unit)) < length * (1 - 1e-9)
-
-    low = torch.zeros(len(x), dtype=x.dtype)
-    farthest = _FARTHEST * reach * (math.sqrt(M.dim) if math.isfinite(M.volume) else 1.0)
-    high = torch.full((len(x),), farthest, dtype=x.dtype)
-    found = behind(high)
-    for _ in range(34):
-        middle = (low + high) / 2
-        beyond = behind(middle)
-        low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
-    return M.project(M.exp(x, low.reshape(shape) * unit)), found
-
-
-def exact_cut_points(M: Manifold, x: Tensor) -> Tensor | None:
-    """A point of the cut locus of each point, to the last digit, where it is known."""
-    if isinstance(M, Sphere):
-        return -x
-    if isinstance(M, Torus):
-        return M.exp(x, math.pi * x.new_tensor(M.radii).expand(x.shape))
-    if isinstance(M, SpecialOrthogonal):
-        return x * x.new_tensor([1.0, -1.0, -1.0])  # half a turn about the first axis
-    if isinstance(M, Product):
-        parts = M.split(x)
-        there = [exact_cut_points(factor, part) for factor, part in zip(M.factors, parts, strict=True)]
-        known = any(cut is not None for cut in there)
-        return M.join([a if b is None else b for a, b in zip(parts, there, strict=True)]) if known else None
-    return None
+        """A bell near the origin."""
+        return random_bell(self.manifold, self.generator)

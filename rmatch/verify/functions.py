@@ -16,10 +16,14 @@ from torch import Tensor
 
 from rmatch.manifolds import Manifold, Product
 from rmatch.verify._derivatives import derivative
+from rmatch.verify.cut import near_cut_points
 
 __all__ = ["Bell", "GradientField", "RandomField", "RandomFunction", "SolenoidalField"]
 
 Profile = Literal["wave", "power", "neuron"]
+
+_BELL = 1.2
+"""Width of a bell: it and the product of two are about as wide as the normal law that quadrature rules are made for."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +229,19 @@ def bracket(first: RandomField, second: RandomField, x: Tensor) -> Tensor:
     """The Lie bracket `[X, Y] = DY·X - DX·Y` of two tangent fields, which needs no metric."""
     u, v = first(x), second(x)
     return derivative(second, x, u) - derivative(first, x, v)
+
+
+def random_bell(M: Manifold, generator: torch.Generator) -> Bell:
+    """A bell near the origin; so narrow that it is below 1e-13 where geodesics meet their cut locus."""
+    whole = M.origin(dtype=torch.float64)
+    part, origin = open_part(M, whole)
+    starts = origin.expand(8, *part.point_shape)
+    cut, found = near_cut_points(part, starts, part.random_tangent(starts, generator=generator))
+    width = _BELL
+    if bool(found.any()):
+        width = min(width, float(part.dist(starts, cut)[found].amin()) / 8)
+    offset = M.random_tangent(whole, generator=generator) * (0.2 * width / math.sqrt(M.dim))
+    return Bell(M, M.project(M.exp(whole, offset)), width)
 
 
 def random_function(

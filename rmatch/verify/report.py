@@ -54,7 +54,7 @@ class Row:
         head = f"{_MARKS[self.status]} {self.law:<{_WIDTH}} "
         if self.status == "skipped":
             return f"{head}skipped: {self.reason}"
-        if math.isnan(self.residual) and self.reason is not None:
+        if self.status == "broken" and self.reason is not None:
             text = f"{head}{self.reason}"
         else:
             text = f"{head}{self.residual:8.1e} of {self.tolerance:.1e}"

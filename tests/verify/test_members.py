@@ -5,28 +5,60 @@ import pytest
 import rmatch as rm
 
 MEMBERS: list[rm.Manifold] = [
-    rm.Euclidean(1),
     rm.Euclidean(3),
-    rm.Lorentz(1),
     rm.Lorentz(2),
-    rm.Lorentz(3, curvature=-0.25),
-    rm.PoincareBall(1),
     rm.PoincareBall(2),
-    rm.PoincareBall(3, curvature=-4.0),
-    rm.Sphere(1),
+    rm.Product(rm.Sphere(2), rm.Torus(1)),
+    rm.SPD(2),
+    rm.SpecialOrthogonal(3),
     rm.Sphere(2),
     rm.Sphere(2, radius=3.0),
-    rm.SpecialOrthogonal(3),
-    rm.Torus(1),
     rm.Torus(2),
-    rm.Torus(2, periods=(1.0, 24.0)),
-    rm.Product(rm.Sphere(2), rm.Torus(1)),
 ]
+MORE: list[rm.Manifold] = [
+    rm.Euclidean(1),
+    rm.Lorentz(1),
+    rm.Lorentz(3, curvature=-0.25),
+    rm.PoincareBall(1),
+    rm.PoincareBall(3, curvature=-4.0),
+    rm.Product(rm.Sphere(2), rm.Torus(1), rm.Euclidean(1)),
+    rm.SPD(3),
+    rm.SPD(3, metric="log-euclidean"),
+    rm.SPD(4),
+    rm.Sphere(1),
+    rm.Sphere(15),
+    rm.Torus(1),
+    rm.Torus(2, periods=(1.0, 24.0)),
+    rm.Torus(10),
+]
+POINTWISE = ["metric", "geodesics", "transport", "calculus", "contract"]
 
 
 @pytest.mark.parametrize("M", MEMBERS, ids=repr)
-def test_members_obey_the_laws(M: rm.Manifold) -> None:
+def test_members_obey_the_laws_at_points(M: rm.Manifold) -> None:
+    rm.check_manifold(M, laws=POINTWISE).raise_if_failed()
+
+
+@pytest.mark.parametrize("M", [M for M in MEMBERS if not isinstance(M, rm.SPD)], ids=repr)
+def test_members_obey_the_laws_of_integrals_and_distributions(M: rm.Manifold) -> None:
+    rm.check_manifold(M, laws=["integrals", "distributions"]).raise_if_failed()
+
+
+@pytest.mark.parametrize("M", [rm.Sphere(2), rm.Torus(1)], ids=repr)
+def test_members_obey_the_laws_of_paths(M: rm.Manifold) -> None:
+    rm.check_manifold(M, laws=["paths"]).raise_if_failed()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("M", MORE, ids=repr)
+def test_more_members_obey_the_laws(M: rm.Manifold) -> None:
     rm.check_manifold(M).raise_if_failed()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("M", MEMBERS, ids=repr)
+def test_members_obey_all_laws_thoroughly(M: rm.Manifold) -> None:
+    rm.check_manifold(M, seed=1, thorough=True).raise_if_failed()
 
 
 @pytest.mark.parametrize("M", [rm.Sphere(2), rm.Torus(2), rm.Torus(3)], ids=repr)
@@ -43,9 +75,3 @@ def test_integrals_in_many_dimensions_lie_within_their_standard_error(M: rm.Mani
     """And that error is small enough to see a factor that is missing."""
     row = rm.check_manifold(M, laws=[law])[law]
     assert row.residual <= row.tolerance <= 0.3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("M", [*MEMBERS, rm.Sphere(15), rm.Torus(10)], ids=repr)
-def test_members_obey_the_laws_thoroughly(M: rm.Manifold) -> None:
-    rm.check_manifold(M, seed=1, thorough=True).raise_if_failed()

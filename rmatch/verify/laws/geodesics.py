@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rmatch.manifolds import Manifold
 from rmatch.verify._derivatives import derivative, images_of_the_frame, over_points, ray, value_and_derivative
-from rmatch.verify._tolerances import gap, norm, rounding
+from rmatch.verify._tolerances import gap, norm, norm_of_normal_part, rounding
 from rmatch.verify.base import Inputs, Residual, law
 from rmatch.verify.draw import Draw
 
@@ -48,7 +48,7 @@ def stays(M: Manifold, x: Tensor, y: Tensor) -> Residual:
     points = torch.stack([there, M.geodesic(x, y, 0.5), M.project(x)])
     off = (M.project(points) - points).flatten(2).abs().amax(-1)
     off = torch.minimum(off, norm(M, points, M.log(points, M.project(points)))).amax(0)  # where angles wrap around
-    normal = (M.to_tangent(x, v) - v).flatten(1).abs().amax(-1)
+    normal = norm_of_normal_part(M, x, v)
     problem = M.check_point(there) or M.check_tangent(x, v)
     refused = torch.full_like(off, float(problem is not None))
     return Residual(off + normal + refused, rounding(M, x, y) * (1 + norm(M, x, v)))

@@ -12,8 +12,9 @@ from rmatch.manifolds import Manifold, Product
 from rmatch.manifolds._quadrature import REPLICATES
 from rmatch.verify._integrals import STANDARD_ERRORS, equals, integrals, vanishes
 from rmatch.verify.base import Inputs, Need, Residual, law
-from rmatch.verify.draw import Draw, Subject
+from rmatch.verify.draw import Draw
 from rmatch.verify.functions import Bell, Profile
+from rmatch.verify.subject import Subject
 
 
 def _without_finite_volume(subject: Subject) -> str | None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rmatch.manifolds import Manifold
-from rmatch.verify._tolerances import norm, rounding
+from rmatch.verify._tolerances import norm, norm_of_normal_part, rounding
 from rmatch.verify.base import Inputs, Residual, law
 from rmatch.verify.draw import Draw
 
@@ -36,7 +36,7 @@ def _carried_to_the_cut(draw: Draw) -> Inputs:
 def isometry(M: Manifold, x: Tensor, y: Tensor, v: Tensor, w: Tensor) -> Residual:
     moved, other = M.transport(x, y, v), M.transport(x, y, w)
     difference = (M.inner(y, moved, other) - M.inner(x, v, w)).abs()
-    normal = (M.to_tangent(y, moved) - moved).flatten(1).abs().amax(-1)
+    normal = norm_of_normal_part(M, y, moved)
     size = (1 + norm(M, x, v)) * (1 + norm(M, x, w)) * (1 + moved.flatten(1).abs().amax(-1))
     return Residual(difference + normal, rounding(M, x, y) * size)
 

@@ -1,0 +1,176 @@
+"""What is examined: a manifold, the distributions on it, and two probability paths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rmatch._errors import OptionError
+from rmatch.distributions import Distribution, VonMisesFisher, WrappedNormal, default_base
+from rmatch.manifolds import Manifold
+from rmatch.objectives import Pairing, pairing
+from rmatch.paths import FlowPath, ProbabilityPath
+from rmatch.solvers import RK4
+from rmatch.verify._derivatives import over_points
+from rmatch.verify.cut import reach
+from rmatch.verify.functions import Bell, RandomField, random_bell, random_field, random_function
+
+__all__ = ["Pair", "Subject"]
+
+_TIMES = 7
+_DEGREES = {1: 60, 2: 24, 3: 14}
+SAMPLES = 200
+"""Samples for them where there is no spectral rule."""
+
+_STEPS = 6
+
+
+def path_degree(M: Manifold) -> int:
+    """Degree of the rules that expectations under a path are taken with: some hundred nodes to a few thousand."""
+    return _DEGREES.get(M.dim, 10)
+
+
+class Subject:
+    """A manifold with what is examined on it.
+
+    Args:
+        manifold: The manifold.
+        distributions: Distributions to examine; those that the library has for the manifold by default.
+        pair: Two probability paths to examine; flows of random fields by default.
+        name: What a report calls it; the manifold's constructor call by default.
+        thorough: Whether laws that take long are wanted.
+    """
+
+    def __init__(
+        self,
+        manifold: Manifold,
+        distributions: tuple[Distribution, ...] | None = None,
+        pair: Pair | None = None,
+        name: str | None = None,
+        thorough: bool = False,
+    ) -> None:
+        self.manifold = manifold
+        self.thorough = thorough
+        self.name = repr(manifold) if name is None else name
+        self._distributions = distributions
+        self._pair = pair
+
+    @cached_property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """The distributions to examine."""
+        return _known_distributions(self.manifold) if self._distributions is None else self._distributions
+
+    @property
+    def given(self) -> bool:
+        """Whether the two paths were handed in."""
+        return self._pair is not None
+
+    @cached_property
+    def pair(self) -> Pair:
+        """The two paths to examine."""
+        return _flows(self.manifold) if self._pair is None else self._pair
+
+
+class Pair:
+    """Two probability paths p and q, with their pairing, which several laws look at.
+
+    Args:
+        p: One path.
+        q: Another one on the same manifold.
+        accuracy: How far the densities of the paths may be off, in nats: the error of their solver.
+    """
+
+    def __init__(self, p: ProbabilityPath, q: ProbabilityPath, accuracy: float = 0.0) -> None:
+        self.p = p
+        self.q = q
+        self.accuracy = accuracy
+
+    @property
+    def certainty(self) -> float:
+        """How many of its errors a number may be off by: one where they bound it, five of the standard ones."""
+        M = self.p.manifold
+        return 1.0 if M.quadrature_is_exact(path_degree(M)) else 5.0
+
+    @cached_property
+    def pairing(self) -> Pairing:
+        """KL, the losses and the entropy rates, with their errors."""
+        generator = torch.Generator().manual_seed(0)
+        return pairing(
+            self.p, self.q, times=_TIMES, degree=path_degree(self.p.manifold), samples=SAMPLES, generator=generator
+        )
+
+    def __repr__(self) -> str:
+        """The two paths."""
+        return f"p = {self.p!r}, q = {self.q!r}"
+
+
+def _known_distributions(M: Manifold) -> tuple[Distribution, ...]:
+    """The laws that the library has for the manifold, not too narrow for a quadrature rule."""
+    origin = M.origin(dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    offset = M.random_tangent(origin, generator=generator) * (0.3 * reach(M) / math.sqrt(M.dim))
+    mean = M.project(M.exp(origin, offset))
+    narrow = math.isfinite(M.volume) and M.dim <= 3
+    scale = reach(M) / 3 if narrow else reach(M)
+    makers: list[Callable[[], Distribution]] = [
+        lambda: default_base(M),
+        lambda: WrappedNormal(M, mean, scale),
+        lambda: VonMisesFisher(M, mean, 2.0),
+    ]
+    found: list[Distribution] = []
+    for make in makers:
+        try:
+            found.append(make())
+        except OptionError:  # it does not exist on this manifold
+            continue
+    return tuple(found)
+
+
+def _flows(M: Manifold) -> Pair:
+    """Two flows of smooth fields from one base; twice as many steps tell the error of their log-densities."""
+    generator = torch.Generator().manual_seed(0)
+    fields = [_blend(M, generator) for _ in "pq"]
+    base = default_base(M)
+    p, q = (FlowPath(field, base=base, solver=RK4(_STEPS)) for field in fields)
+    x = p.sample(1.0, (16,), generator=generator, dtype=torch.float64)
+    finer = FlowPath(fields[0], base=base, solver=RK4(2 * _STEPS))
+    gap = (p.log_prob(1.0, x) - finer.log_prob(1.0, x)).abs().amax()
+    return Pair(p, q, 4 * float(gap))
+
+
+@dataclass(frozen=True)
+class Blend:
+    """The field `scale bell(x) ((1 - t) V + t W)`.
+
+    Args:
+        first: V.
+        second: W.
+        bell: What makes it decay where the volume is infinite.
+        scale: A factor.
+    """
+
+    first: RandomField
+    second: RandomField
+    bell: Bell | None
+    scale: float
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        """The tangent vectors at the points x and the time t."""
+        v = self.scale * ((1 - t) * self.first(x) + t * self.second(x))
+        return v if self.bell is None else over_points(self.first.manifold, self.bell(x), v)
+
+
+def _blend(M: Manifold, generator: torch.Generator) -> Blend:
+    first, second = (
+        random_field(M, generator, random_function(M, generator, ridges=2, frequency=1.0, profile="wave", bell=None))
+        for _ in range(2)
+    )
+    origin = M.origin(dtype=torch.float64)
+    size = max(float(M.norm(origin, part(origin))) for part in (first, second))
+    bell = None if math.isfinite(M.volume) else random_bell(M, generator)
+    return Blend(first, second, bell, 0.4 * min(1.0, reach(M)) / max(size, 0.1))
