@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,19 @@ from torch import Tensor
 from rmatch._errors import OptionError
 
 _TAIL = 3  # the last coefficients, which aliasing folds the unseen ones onto
+
+
+class TimeIntegral(NamedTuple):
+    """An integral over time, the error that the values bring in, and the error of the rule."""
+
+    value: Tensor
+    from_values: Tensor
+    of_rule: Tensor
+
+    @property
+    def error(self) -> Tensor:
+        """Both errors together."""
+        return self.from_values + self.of_rule
 
 
 def nodes(count: int) -> Tensor:
@@ -20,7 +34,7 @@ def nodes(count: int) -> Tensor:
     return (math.pi / 2 * k / (count - 1)).sin().square()
 
 
-def integrate(values: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+def integrate(values: Tensor, errors: Tensor) -> TimeIntegral:
     """The integral over [0, 1] of a function given at `nodes(len(values))`, with its error.
 
     The interpolant is `Σ_j c_j T_j`, and `∫ T_j` over [0, 1] is `1/(1 - j²)` for even j, else 0 (Trefethen,
@@ -31,12 +45,12 @@ def integrate(values: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
         errors: Of the values, `(K,)`: they are added with the rule's weights, as for a bias that all times share.
 
     Returns:
-        The integral, and its error: that of the values plus the size of the last coefficients of the interpolant.
+        The integral with its errors; that of the rule is the size of the last coefficients of the interpolant.
     """
     transform, moments = _transform(len(values))
     coefficients = transform @ values
     weights = moments @ transform
-    return weights @ values, weights.abs() @ errors + coefficients[-_TAIL:].abs().sum()
+    return TimeIntegral(weights @ values, weights.abs() @ errors, coefficients[-_TAIL:].abs().sum())
 
 
 def _transform(count: int) -> tuple[Tensor, Tensor]:
