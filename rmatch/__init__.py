@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rmatch import datasets, plotting, verify
+    from rmatch import datasets, interop, plotting, verify
     from rmatch._errors import (
         CheckpointError,
         DataError,
@@ -200,6 +200,7 @@ __all__ = [
     "effective_sample_size",
     "entropy",
     "fit",
+    "interop",
     "kl",
     "lorentz_to_poincare",
     "pairing",
@@ -211,7 +212,7 @@ __all__ = [
 
 # Where a name is looked for, in this order: the first rooms are the lightest.
 _ROOMS = ("_errors", "manifolds", "distributions", "fields", "solvers", "paths", "objectives", "training", "verify")
-_PACKAGES = (*_ROOMS[1:], "datasets", "plotting")
+_PACKAGES = (*_ROOMS[1:], "datasets", "interop", "plotting")
 
 
 def __getattr__(name: str) -> object:

@@ -107,7 +107,7 @@ def integrate(equation: GeodesicEquation, state: Tensor, inside: Inside, steps: 
 
     Reference: Hairer, Lubich and Wanner, "Geometric numerical integration", sections II.1.3 and VIII.6.
     """
-    rule = _Rule.like(state)
+    rule = CollocationRule.like(state)
     slope, factor = equation(state)
     reached = torch.ones(state.shape[:-2], dtype=state.dtype, device=state.device)
     if steps is not None:
@@ -179,7 +179,7 @@ def readable(*tensors: Tensor) -> bool:
 # ---- one piece ------------------------------------------------------------------------------------------------------
 
 
-class _Rule(NamedTuple):
+class CollocationRule(NamedTuple):
     """Gauss' nodes on (0, 1), the integrals of an interpolant to each node and to 1, its last two coefficients."""
 
     times: Tensor  # (s, 1)
@@ -188,9 +188,9 @@ class _Rule(NamedTuple):
     tail: Tensor  # (2, s)
 
     @staticmethod
-    def like(state: Tensor) -> _Rule:
+    def like(state: Tensor) -> CollocationRule:
         """The rule in the dtype and on the device of a state."""
-        return _Rule(*(torch.as_tensor(a, dtype=state.dtype, device=state.device) for a in _collocation()))
+        return CollocationRule(*(torch.as_tensor(a, dtype=state.dtype, device=state.device) for a in _collocation()))
 
 
 @cache
@@ -206,20 +206,20 @@ def _collocation() -> tuple[np.ndarray, ...]:
 
 
 def _iterate(
-    equation: GeodesicEquation, rule: _Rule, state: Tensor, nodes: Tensor, h: float
+    equation: GeodesicEquation, rule: CollocationRule, state: Tensor, nodes: Tensor, h: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One Picard iteration: new states at the nodes, the slopes that made them, the metric's factors there."""
     slopes, factors = equation(nodes)
     return torch.add(state, torch.tensordot(rule.integrals, slopes, 1), alpha=h), slopes, factors
 
 
-def _guess(rule: _Rule, state: Tensor, slope: Tensor, h: float) -> Tensor:
+def _guess(rule: CollocationRule, state: Tensor, slope: Tensor, h: float) -> Tensor:
     """The states at the nodes on the straight line with the slope at the piece's beginning."""
     return torch.add(state, torch.tensordot(rule.times, slope.unsqueeze(0), 1), alpha=h)
 
 
 def _repeat(
-    equation: GeodesicEquation, rule: _Rule, state: Tensor, slope: Tensor, h: float, count: int
+    equation: GeodesicEquation, rule: CollocationRule, state: Tensor, slope: Tensor, h: float, count: int
 ) -> tuple[Tensor, Tensor]:
     """The state at the end of a piece after a given number of iterations, and the slope there."""
     nodes, slopes = _guess(rule, state, slope, h), slope
@@ -229,7 +229,7 @@ def _repeat(
 
 
 def _try(
-    equation: GeodesicEquation, rule: _Rule, state: Tensor, slope: Tensor, h: float, inside: Inside
+    equation: GeodesicEquation, rule: CollocationRule, state: Tensor, slope: Tensor, h: float, inside: Inside
 ) -> tuple[Tensor, Tensor, Tensor, int]:
     """A piece, iterated to round-off: its end, the slope there, its error in units of what is allowed, iterations.
 
