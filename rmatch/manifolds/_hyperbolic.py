@@ -4,7 +4,8 @@ On the hyperboloid a point far out is known by its spatial part, and its time co
 distance of the naive formula is the small difference of numbers of the size `exp(2r)`. Here it is a sum of squares. In
 the ball everything hangs on the gap `1 - |x|²`, which is computed to the last digit.
 
-Throughout, `x0` is a time component and `xs` a spatial part, θ the distance, and `h² = sinh²(θ/2)`.
+Coordinates come first here, `(k, *batch)`: then a sum over them is a sum of long rows, several times faster than one
+over a short last axis. Throughout, `x0` is a time component and `xs` a spatial part, θ the distance, h² = sinh²(θ/2).
 """
 
 from __future__ import annotations
@@ -12,13 +13,41 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rmatch._numerics import dot
+_WORTH_COPYING = 1 << 13  # entries; below it strides cost less than a copy
+_FEW = 16  # coordinates; up to here copying them one by one is faster than a transposed copy
+
+
+def first(*arrays: Tensor, time: Tensor | float = 0.0) -> tuple[Tensor, ...]:
+    """The arrays `(*batch, k)` as `(k, *batch)`, with so many batch axes that they broadcast, also with a time."""
+    rank = max(a.dim() for a in arrays)
+    if isinstance(time, Tensor):
+        rank = max(rank, time.dim() + 1)
+    return tuple(_first(a if a.dim() == rank else a.reshape(*[1] * (rank - a.dim()), *a.shape)) for a in arrays)
+
+
+def _first(a: Tensor) -> Tensor:
+    if a.numel() < _WORTH_COPYING:
+        return a.movedim(-1, 0)
+    return torch.stack(a.unbind(-1)) if a.shape[-1] <= _FEW else a.movedim(-1, 0).contiguous()
+
+
+def last(*rows: Tensor) -> Tensor:
+    """The rows `(*batch)` or stacks of rows `(k, *batch)`, one after the other, as one array `(*batch, k)`."""
+    if sum(len(r) for r in rows) > _FEW:
+        return torch.cat(rows).movedim(0, -1).contiguous()
+    return torch.stack([row for stack in rows for row in stack.unbind(0)], -1)
+
+
+def dot(u: Tensor, v: Tensor) -> Tensor:
+    """The Euclidean product over the first axis: `(*batch)`."""
+    return (u * v).sum(0)
+
 
 # ---- hyperboloid ----------------------------------------------------------------------------------------------------
 
 
 def half_chord(x: Tensor, y: Tensor) -> Tensor:
-    """`sinh²(θ/2)` between two points of the hyperboloid, `(*batch, 1)`, exactly symmetric.
+    """`sinh²(θ/2)` between two points of the hyperboloid, `(*batch)`, exactly symmetric.
 
     In Klein's coordinates xs/x0 the chord satisfies
 
@@ -28,7 +57,7 @@ def half_chord(x: Tensor, y: Tensor) -> Tensor:
     x0 - y0 = <d, m>/(x0 + y0), and y0 xs - x0 ys is the mean of y0 d - (x0 - y0) ys and x0 d - (x0 - y0) xs with the
     weights x0 and y0, which lets the point nearer to the origin decide.
     """
-    x0, xs, y0, ys = x[..., :1], x[..., 1:], y[..., :1], y[..., 1:]
+    x0, xs, y0, ys = x[0], x[1:], y[0], y[1:]
     d = xs - ys
     total = x0 + y0
     rise = dot(d, xs + ys) / total
@@ -37,28 +66,22 @@ def half_chord(x: Tensor, y: Tensor) -> Tensor:
     return torch.addcmul(dot(across, across), rise, rise) / (4 * product)
 
 
-def rise(x: Tensor, d: Tensor, y: Tensor) -> Tensor:
-    """The difference of the time components `y0 - x0` from that of the spatial parts, d = ys - xs: `(*batch, 1)`."""
-    return dot(d, x[..., 1:] + y[..., 1:]) / (x[..., :1] + y[..., :1])
-
-
-def with_time_of_tangent(x: Tensor, spatial: Tensor) -> Tensor:
-    """The tangent vector at `x` with the given spatial part: its time component is `<xs, vs>/x0`."""
-    time = dot(x[..., 1:], spatial) / x[..., :1]
-    return torch.cat([time, spatial], -1)
+def time_of_tangent(x: Tensor, spatial: Tensor) -> Tensor:
+    """The time component `<xs, vs>/x0` of the tangent vector at `x` with the given spatial part, `(1, *batch)`."""
+    return (dot(x[1:], spatial) / x[0]).unsqueeze(0)
 
 
 def across(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """The array `vs - (v0/x0) xs` and `v0/x0`, the two parts of a vector: their squares add up."""
-    slope = v[..., :1] / x[..., :1]
-    return torch.addcmul(v[..., 1:], slope, x[..., 1:], value=-1), slope
+    slope = v[0] / x[0]
+    return torch.addcmul(v[1:], slope, x[1:], value=-1), slope
 
 
 # ---- ball -----------------------------------------------------------------------------------------------------------
 
 
 def ball_gap(x: Tensor) -> Tensor:
-    """`1 - |x|²`, shape `(*batch, 1)`, to the last digit also next to the boundary.
+    """`1 - |x|²`, shape `(*batch)`, to the last digit also next to the boundary.
 
     Each coordinate is split into a multiple of 2^-26 (2^-12 in float32) and a rest. The squares of the first parts are
     whole multiples of the unit roundoff, so their sum and its difference to 1 are exact; what the rests contribute is
@@ -67,3 +90,14 @@ def ball_gap(x: Tensor) -> Tensor:
     grid = 2.0**26 if x.dtype == torch.float64 else 2.0**12
     coarse = torch.round(x.detach() * grid) / grid
     return (1 - dot(coarse, coarse)) - dot(x - coarse, x + coarse)
+
+
+def gyrate(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+    """Parallel transport of `v` from `x` to `y` in the unit ball, `(n, *batch)`; see `PoincareBall.transport`."""
+    d = y - x
+    a, b, square = ball_gap(x), ball_gap(y), dot(d, d)
+    by_d, by_x = dot(d, v), dot(x, v)
+    toward_x = a * by_d - square * by_x
+    toward_d = (1 - a) * by_d + (b + square) * by_x
+    twice = 2 / (square + a * b)
+    return (b / a) * torch.addcmul(torch.addcmul(v, twice * toward_x, x), twice * toward_d, d, value=-1)

@@ -129,9 +129,9 @@ def poincare_to_lorentz(x: Tensor, curvature: float = -1.0) -> Tensor:
         tensor([1.6667, 1.3333, 0.0000], dtype=torch.float64)
     """
     radius = radius_of(curvature)
-    unit = x / radius
+    (unit,) = _hyperbolic.first(x / radius)
     gap = _hyperbolic.ball_gap(unit)
-    return radius * torch.cat([(2 - gap) / gap, (2 / gap) * unit], -1)
+    return _hyperbolic.last((radius * (2 - gap) / gap).unsqueeze(0), (2 * radius / gap) * unit)
 
 
 def lorentz_to_poincare(x: Tensor, curvature: float = -1.0) -> Tensor:

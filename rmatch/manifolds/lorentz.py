@@ -45,65 +45,75 @@ class Lorentz(HyperbolicSpace):
         With `u' = u - (u_0/x_0) x` and v' alike, whose time components vanish, it is
         `<u', v'> + R² (u_0/x_0)(v_0/x_0)`.
         """
-        a, s = _hyperbolic.across(x, u)
-        b, t = (a, s) if v is u else _hyperbolic.across(x, v)
-        return torch.addcmul(dot(a, b), s, t, value=self.radius**2).squeeze(-1)
+        if u is v:
+            p, w = _hyperbolic.first(x, u)
+            a, s = _hyperbolic.across(p, w)
+            return torch.addcmul(_hyperbolic.dot(a, a), s, s, value=self.radius**2)
+        p, u, v = _hyperbolic.first(x, u, v)
+        (a, s), (b, t) = _hyperbolic.across(p, u), _hyperbolic.across(p, v)
+        return torch.addcmul(_hyperbolic.dot(a, b), s, t, value=self.radius**2)
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance `2 R asinh h`, with h² = sinh²(θ/2) as a sum of squares."""
-        return 2 * self.radius * asinh(sqrt(self._half_chord(x, y))).squeeze(-1)
+        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
+        return 2 * self.radius * asinh(sqrt(_hyperbolic.half_chord(p, q)))
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The point `cosh r x + (sinh r / r) v`, r = |v|/R, with the time component of its spatial part."""
-        a, s = _hyperbolic.across(x, v)
-        square = torch.addcmul(dot(a, a) / self.radius**2, s, s)
+        p, w = _hyperbolic.first(x, v)
+        a, s = _hyperbolic.across(p, w)
+        square = _hyperbolic.dot(a, a)
+        square = torch.addcmul(square if self.radius == 1 else square / self.radius**2, s, s)
         cosh, sinhc = cosh_and_sinhc(square)
-        return self._over(torch.addcmul(cosh * x[..., 1:], sinhc, v[..., 1:]))
+        return self._over(torch.addcmul(cosh * p[1:], sinhc, w[1:]))
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The vector `(θ / sinh θ) (y - x - (cosh θ - 1) x)`, tangent at `x`."""
-        square = self._half_chord(x, y)
-        xs = x[..., 1:]
+        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
+        square = _hyperbolic.half_chord(p, q)
         ratio = asinhc(square) / (1 + square).sqrt()
-        return _hyperbolic.with_time_of_tangent(x, ratio * torch.addcmul(y[..., 1:] - xs, square, xs, value=-2))
+        v = (self.radius * ratio) * torch.addcmul(q[1:] - p[1:], square, p[1:], value=-2)
+        return _hyperbolic.last(_hyperbolic.time_of_tangent(p, v), v)
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The point `(sinh((1-t)θ) x + sinh(tθ) y) / sinh θ` and its derivative in t.
 
-        The velocity is the difference of two multiples of x and y; it is taken from y - x, so that near points keep
-        their digits.
+        The velocity is the difference of two multiples of x and y; for near points it is taken from y - x, so that
+        they keep their digits.
         """
-        s = self._over_points(t)
-        square = self._half_chord(x, y)
-        root = (1 + square).sqrt()
+        p, q = _hyperbolic.first(x, y, time=t)
+        square = _hyperbolic.half_chord(*_hyperbolic.first(self._unit(x), self._unit(y), time=t))
         half = asinhc(square)  # θ/2 = h asinhc(h²)
         angle = 4 * square * half * half  # θ²
-        ratio = half / root  # θ / sinh θ
-        xs, ys = x[..., 1:], y[..., 1:]
-        cosh_x, sinhc_x = cosh_and_sinhc((1 - s) ** 2 * angle)
-        cosh_y, sinhc_y = cosh_and_sinhc(s * s * angle)
-        point = self._over(torch.addcmul((1 - s) * ratio * sinhc_x * xs, s * ratio * sinhc_y, ys))
-        # cosh(tθ) - cosh((1-t)θ) = 2 sinh(θ/2) sinh((t - 1/2)θ)
-        middle = (s - 0.5) ** 2 * angle
-        rest = (8 * (s - 0.5)) * square * half * cosh_and_sinhc(middle)[1]
-        near = torch.addcmul(cosh_y * (ys - xs), rest / 2, xs)
+        ratio = half / (1 + square).sqrt()  # θ / sinh θ
+        xs, ys = p[1:], q[1:]
+        cosh_x, sinhc_x = cosh_and_sinhc((1 - t) ** 2 * angle)
+        cosh_y, sinhc_y = cosh_and_sinhc(t * t * angle)
+        spatial = torch.addcmul((1 - t) * ratio * sinhc_x * xs, t * ratio * sinhc_y, ys)
         far = torch.addcmul(cosh_y * ys, cosh_x, xs, value=-1)
+        # cosh(tθ) - cosh((1-t)θ) = 2 sinh(θ/2) sinh((t - 1/2)θ)
+        rest = (4 * (t - 0.5)) * square * half * cosh_and_sinhc((t - 0.5) ** 2 * angle)[1]
+        near = torch.addcmul(cosh_y * (ys - xs), rest, xs)
         velocity = ratio * torch.where(square < 1, near, far)
-        return point, _hyperbolic.with_time_of_tangent(point, velocity)
+        time = (self.radius**2 + _hyperbolic.dot(spatial, spatial)).sqrt()
+        slope = _hyperbolic.dot(spatial, velocity) / time
+        point = _hyperbolic.last(time.unsqueeze(0), spatial)
+        return point, _hyperbolic.last(slope.unsqueeze(0), velocity)
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """Parallel transport `v + <y, v> (x + y) / (R² - <x, y>)` in Minkowski products.
 
         R² - <x, y> is 2 R² (1 + h²), and <y, v> = <y - x, v> is a sum of the parts across and along `x`.
         """
-        xs, ys = x[..., 1:], y[..., 1:]
-        d = ys - xs
-        square = self._half_chord(x, y)
-        a, s = _hyperbolic.across(x, v)
-        rise = _hyperbolic.rise(x, d, y) / x[..., :1]
-        along = dot(torch.addcmul(d, rise, xs, value=-1), a) / self.radius**2 + s * (rise - 2 * square)
-        moved = torch.addcmul(v[..., 1:], along / (2 * (1 + square)), xs + ys)
-        return _hyperbolic.with_time_of_tangent(y, moved)
+        p, q, w = _hyperbolic.first(self._unit(x), self._unit(y), v)
+        xs, ys = p[1:], q[1:]
+        square = _hyperbolic.half_chord(p, q)
+        a, s = _hyperbolic.across(p, w)
+        d, m = ys - xs, ys + xs
+        rise = _hyperbolic.dot(d, m) / ((p[0] + q[0]) * p[0])  # (y_0 - x_0) / x_0
+        along = _hyperbolic.dot(torch.addcmul(d, rise, xs, value=-1), a) + s * (rise - 2 * square)
+        moved = torch.addcmul(w[1:], along / (2 + 2 * square), m)
+        return _hyperbolic.last(_hyperbolic.time_of_tangent(q, moved), moved)
 
     def origin(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         """The lowest point (R, 0, ..., 0)."""
@@ -113,14 +123,14 @@ class Lorentz(HyperbolicSpace):
 
     def project(self, x: Tensor) -> Tensor:
         """The point with the same spatial part: its time component becomes `sqrt(R² + |xs|²)`."""
-        return self._over(x[..., 1:])
+        return self._over(_hyperbolic.first(x)[0][1:])
 
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """The part `v + <x, v> x / R²` that is orthogonal to `x` in Minkowski space."""
-        product = dot(x[..., 1:], v[..., 1:]) - x[..., :1] * v[..., :1]
-        return _hyperbolic.with_time_of_tangent(
-            x, torch.addcmul(v[..., 1:], product, x[..., 1:], value=1 / self.radius**2)
-        )
+        p, w = _hyperbolic.first(x, v)
+        product = _hyperbolic.dot(p[1:], w[1:]) - p[0] * w[0]
+        tangent = torch.addcmul(w[1:], product, p[1:], value=1 / self.radius**2)
+        return _hyperbolic.last(_hyperbolic.time_of_tangent(p, tangent), tangent)
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The vector `J df + (Σ x_i df_i) x / R²`, with J the sign change of the time component."""
@@ -211,7 +221,8 @@ class Lorentz(HyperbolicSpace):
         if problem is not None or v.numel() == 0:
             return problem
         scale = 1.0 + v.detach().abs().amax()
-        tangent = _hyperbolic.with_time_of_tangent(x, v[..., 1:])
+        p, w = _hyperbolic.first(x, v)
+        tangent = _hyperbolic.last(_hyperbolic.time_of_tangent(p, w[1:]), w[1:])
         return self._check_gap(
             v,
             v / scale,
@@ -221,9 +232,6 @@ class Lorentz(HyperbolicSpace):
             tolerance,
         )
 
-    def _half_chord(self, x: Tensor, y: Tensor) -> Tensor:
-        return _hyperbolic.half_chord(self._unit(x), self._unit(y))
-
     def _over(self, spatial: Tensor) -> Tensor:
-        """The point over a spatial part."""
-        return torch.cat([(self.radius**2 + dot(spatial, spatial)).sqrt(), spatial], -1)
+        """The points `(*batch, n + 1)` over spatial parts `(n, *batch)`."""
+        return _hyperbolic.last((self.radius**2 + _hyperbolic.dot(spatial, spatial)).sqrt().unsqueeze(0), spatial)

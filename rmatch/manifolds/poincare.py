@@ -63,8 +63,10 @@ class PoincareBall(HyperbolicSpace):
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance `2 R asinh(|x - y| / sqrt(gap(x) gap(y)))`, lengths in units of R."""
-        d = self._unit(x - y)
-        return 2 * self.radius * asinh(sqrt(dot(d, d) / (self._gap(x) * self._gap(y)))).squeeze(-1)
+        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
+        d = p - q
+        product = _hyperbolic.ball_gap(p) * _hyperbolic.ball_gap(q)
+        return 2 * self.radius * asinh(sqrt(_hyperbolic.dot(d, d) / product))
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The Möbius sum of `x` and `tanh(λ|v|/2) v/|v|`.
@@ -72,23 +74,23 @@ class PoincareBall(HyperbolicSpace):
         With a = gap(x), w = v/a, r = |w| (half the length of v) and z = x + (tanh r / r) w, it is
         `(|z|² x + a z) / (|z|² + a / cosh² r)`, where nothing cancels in the denominator.
         """
-        p = self._unit(x)
+        p, w = _hyperbolic.first(self._unit(x), self._unit(v))
         gap = _hyperbolic.ball_gap(p)
-        w = self._unit(v) / gap
-        tanhc, sech_square = tanhc_and_sech_square(dot(w, w))
+        w = w / gap
+        tanhc, sech_square = tanhc_and_sech_square(_hyperbolic.dot(w, w))
         z = torch.addcmul(p, tanhc, w)
-        square = dot(z, z)
+        square = _hyperbolic.dot(z, z)
         scale = self.radius / torch.addcmul(square, gap, sech_square)
-        return self.project(torch.addcmul((square * scale) * p, gap * scale, z))
+        return self.project(_hyperbolic.last(torch.addcmul((square * scale) * p, gap * scale, z)))
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The vector `(θ / sinh θ) (gap(x) d - |d|² x) / gap(y)`, d = y - x, in units of R."""
-        x, y = self._unit(x), self._unit(y)
-        d = y - x
-        a, b, square = _hyperbolic.ball_gap(x), _hyperbolic.ball_gap(y), dot(d, d)
+        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
+        d = q - p
+        a, b, square = _hyperbolic.ball_gap(p), _hyperbolic.ball_gap(q), _hyperbolic.dot(d, d)
         half_chord = square / (a * b)
-        ratio = asinhc(half_chord) / ((1 + half_chord).sqrt() * b)
-        return self.radius * ratio * torch.addcmul(a * d, square, x, value=-1)
+        ratio = self.radius * asinhc(half_chord) / ((1 + half_chord).sqrt() * b)
+        return _hyperbolic.last(ratio * torch.addcmul(a * d, square, p, value=-1))
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """Parallel transport: the gyration by y and -x, a rotation in their plane, times `gap(y) / gap(x)`.
@@ -100,14 +102,7 @@ class PoincareBall(HyperbolicSpace):
         whose terms are all of the size of v: it is the reflection along `a d - |d|² x`, the direction in which the
         geodesic leaves `x`, followed by the one along its chord d.
         """
-        x, y = self._unit(x), self._unit(y)
-        d = y - x
-        a, b, square = _hyperbolic.ball_gap(x), _hyperbolic.ball_gap(y), dot(d, d)
-        by_d, by_x = dot(d, v), dot(x, v)
-        toward_x = a * by_d - square * by_x
-        toward_d = (1 - a) * by_d + (b + square) * by_x
-        twice = 2 / (square + a * b)
-        return (b / a) * torch.addcmul(torch.addcmul(v, twice * toward_x, x), twice * toward_d, d, value=-1)
+        return _hyperbolic.last(_hyperbolic.gyrate(*_hyperbolic.first(self._unit(x), self._unit(y), v)))
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The point `exp_x(t log_x y)`, from the hyperboloid's formula, and `log_x y` transported there.
@@ -115,20 +110,20 @@ class PoincareBall(HyperbolicSpace):
         With A = sinh((1-t)θ) / sinh θ, B = sinh(tθ) / sinh θ, α = A/gap(x) and β = B/gap(y), the point is
         `(α x + β y) / (α + β + (1 - A - B)/2)`.
         """
-        s = self._over_points(t)
-        p, q = self._unit(x), self._unit(y)
+        p, q = _hyperbolic.first(self._unit(x), self._unit(y), time=t)
         d = q - p
-        a, b, square = _hyperbolic.ball_gap(p), _hyperbolic.ball_gap(q), dot(d, d)
+        a, b, square = _hyperbolic.ball_gap(p), _hyperbolic.ball_gap(q), _hyperbolic.dot(d, d)
         half_chord = square / (a * b)
         half = asinhc(half_chord)
         angle = 4 * half_chord * half * half
         ratio = half / (1 + half_chord).sqrt()
-        first = (1 - s) * ratio * cosh_and_sinhc((1 - s) ** 2 * angle)[1]
-        second = s * ratio * cosh_and_sinhc(s * s * angle)[1]
+        first = (1 - t) * ratio * cosh_and_sinhc((1 - t) ** 2 * angle)[1]
+        second = t * ratio * cosh_and_sinhc(t * t * angle)[1]
         alpha, beta = first / a, second / b
-        point = torch.addcmul(alpha * p, beta, q) * (self.radius / (alpha + beta + (1 - first - second) / 2))
+        point = torch.addcmul(alpha * p, beta, q) / (alpha + beta + (1 - first - second) / 2)
         start = (self.radius * ratio / b) * torch.addcmul(a * d, square, p, value=-1)
-        return point, self.transport(x, point, start)
+        velocity = _hyperbolic.gyrate(p, point, start)
+        return _hyperbolic.last(point if self.radius == 1 else self.radius * point), _hyperbolic.last(velocity)
 
     def origin(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         """The centre."""
@@ -210,4 +205,4 @@ class PoincareBall(HyperbolicSpace):
 
     def _gap(self, x: Tensor) -> Tensor:
         """`1 - |x|²/R²`, shape `(*batch, 1)`."""
-        return _hyperbolic.ball_gap(self._unit(x))
+        return _hyperbolic.ball_gap(*_hyperbolic.first(self._unit(x))).unsqueeze(-1)
