@@ -102,8 +102,9 @@ def tanhc_and_sech_square(s: Tensor) -> tuple[Tensor, Tensor]:
     r = torch.where(small, 1.0, s).sqrt()
     decay = (-2 * r).exp()
     tanhc = -torch.expm1(-2 * r) / ((1 + decay) * r)
-    tanhc = torch.where(small, 1 - s / 3 * (1 - s * (2 / 5) * (1 - s * (17 / 42))), tanhc)
-    return tanhc, torch.where(small, 1 - s * tanhc * tanhc, 4 * decay / (1 + decay).square())
+    near = torch.where(small, s, 0.0)  # a power of a large s would overflow, and spoil the gradient from there
+    tanhc = torch.where(small, 1 - near / 3 * (1 - near * (2 / 5) * (1 - near * (17 / 42))), tanhc)
+    return tanhc, torch.where(small, 1 - near * tanhc * tanhc, 4 * decay / (1 + decay).square())
 
 
 def log_sinhc(s: Tensor) -> Tensor:
@@ -111,7 +112,8 @@ def log_sinhc(s: Tensor) -> Tensor:
     small = s < _SMALL_SQUARE
     r = torch.where(small, 1.0, s).sqrt()
     large = r + (-torch.expm1(-2 * r) / (2 * r)).log()
-    return torch.where(small, s / 6 * (1 - s / 30 * (1 - s * (4 / 63))), large)
+    near = torch.where(small, s, 0.0)
+    return torch.where(small, near / 6 * (1 - near / 30 * (1 - near * (4 / 63))), large)
 
 
 def asinhc(s: Tensor) -> Tensor:
@@ -121,7 +123,8 @@ def asinhc(s: Tensor) -> Tensor:
         r = s.sqrt()
         return asinh(r) / r
     r = torch.where(small, 1.0, s).sqrt()
-    return torch.where(small, 1 - s / 6 * (1 - s * (9 / 20) * (1 - s * (25 / 42))), asinh(r) / r)
+    near = torch.where(small, s, 0.0)
+    return torch.where(small, 1 - near / 6 * (1 - near * (9 / 20) * (1 - near * (25 / 42))), asinh(r) / r)
 
 
 def asinh(r: Tensor) -> Tensor:

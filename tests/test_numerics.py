@@ -145,3 +145,59 @@ def test_orthonormalise_takes_a_basis_out_of_a_spanning_set(dtype: torch.dtype) 
     torch.testing.assert_close(basis @ basis.mT, torch.eye(3, dtype=dtype).expand(20, 3, 3), rtol=0, atol=tolerance)
     inside = (vectors @ basis.mT) @ basis
     torch.testing.assert_close(inside, vectors, rtol=0, atol=10 * tolerance)
+
+
+HYPERBOLIC: dict[str, tuple[Any, Any]] = {
+    "cosh": (lambda s: _numerics.cosh_and_sinhc(s)[0], lambda s: mp.cosh(mp.sqrt(s))),
+    "sinhc": (lambda s: _numerics.cosh_and_sinhc(s)[1], lambda s: mp.sinh(mp.sqrt(s)) / mp.sqrt(s) if s else mp.mpf(1)),
+    "tanhc": (
+        lambda s: _numerics.tanhc_and_sech_square(s)[0],
+        lambda s: mp.tanh(mp.sqrt(s)) / mp.sqrt(s) if s else mp.mpf(1),
+    ),
+    "sech²": (lambda s: _numerics.tanhc_and_sech_square(s)[1], lambda s: mp.sech(mp.sqrt(s)) ** 2),
+    "log sinhc": (_numerics.log_sinhc, lambda s: mp.log(mp.sinh(mp.sqrt(s)) / mp.sqrt(s)) if s else mp.mpf(0)),
+    "asinhc": (_numerics.asinhc, lambda s: mp.asinh(mp.sqrt(s)) / mp.sqrt(s) if s else mp.mpf(1)),
+    "asinh": (_numerics.asinh, mp.asinh),
+}
+
+
+@pytest.mark.parametrize("name", HYPERBOLIC)
+@every_dtype
+def test_hyperbolic_functions_are_accurate_on_both_sides_of_the_edge(name: str, dtype: torch.dtype) -> None:
+    fast, exact = HYPERBOLIC[name]
+    s = squares(dtype)
+    for values in (fast(s), torch.stack([fast(one) for one in s])):
+        for got, at in zip(values.tolist(), s.tolist(), strict=True):
+            wanted = exact(mp.mpf(at))  # an exponential of r magnifies its rounding by r
+            assert abs(got - wanted) <= (4 + 2 * math.sqrt(at)) * torch.finfo(dtype).eps * max(1, abs(wanted))
+
+
+@pytest.mark.parametrize("name", [name for name in HYPERBOLIC if name != "asinh"])
+@pytest.mark.parametrize(("order", "bound"), [(1, 4e-12), (2, 4e-8)])
+def test_derivatives_of_hyperbolic_functions_are_right_to_second_order(name: str, order: int, bound: float) -> None:
+    """As above, a quotient loses a factor 1/s per derivative just above the edge, and asinh is a longer formula."""
+    fast, exact = HYPERBOLIC[name]
+    derivative = grad(fast) if order == 1 else grad(grad(fast))
+    s = squares(torch.float64)
+    for value in (vmap(derivative)(s), torch.stack([derivative(one) for one in s])):
+        for got, at in zip(value.tolist(), s.tolist(), strict=True):
+            wanted = mp.diff(exact, mp.mpf(at), order, h=mp.mpf("1e-15")) if at > 1e-3 else taylor(exact, order, at)
+            assert abs(got - wanted) <= bound * max(1, abs(wanted)), (at, got, wanted)
+
+
+def taylor(f: Any, order: int, at: float) -> Any:
+    """The derivative at a small number from the polynomial through twelve exact values on either side of it."""
+    nodes = [mp.mpf(k) / 500 for k in range(1, 13)]
+    values = [f(node) for node in nodes]
+    coefficients = mp.lu_solve(mp.matrix([[node**k for k in range(12)] for node in nodes]), mp.matrix(values))
+    return mp.fsum(mp.ff(k, order) * coefficients[k] * mp.mpf(at) ** (k - order) for k in range(order, 12))
+
+
+def test_hyperbolic_functions_that_decay_do_not_overflow() -> None:
+    s = torch.tensor([1e5, 1e10, 1e30])
+    tanhc, sech_square = _numerics.tanhc_and_sech_square(s)
+    torch.testing.assert_close(tanhc, 1 / s.sqrt())
+    assert sech_square.tolist() == [0.0, 0.0, 0.0]
+    torch.testing.assert_close(_numerics.log_sinhc(s), s.sqrt() - (2 * s.sqrt()).log())
+    for f in (lambda s: _numerics.tanhc_and_sech_square(s)[0], _numerics.log_sinhc):
+        assert bool(vmap(grad(f))(s).isfinite().all())

@@ -10,8 +10,12 @@ over a short last axis. Throughout, `x0` is a time component and `xs` a spatial 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+from rmatch._numerics import sqrt
 
 _WORTH_COPYING = 1 << 13  # entries; below it strides cost less than a copy
 _FEW = 16  # coordinates; up to here copying them one by one is faster than a transposed copy
@@ -46,24 +50,43 @@ def dot(u: Tensor, v: Tensor) -> Tensor:
 # ---- hyperboloid ----------------------------------------------------------------------------------------------------
 
 
-def half_chord(x: Tensor, y: Tensor) -> Tensor:
-    """`sinh²(θ/2)` between two points of the hyperboloid, `(*batch)`, exactly symmetric.
+class Chord(NamedTuple):
+    """`h² = sinh²(θ/2)` of two points, `(*batch)`, with `ys - xs`, `(n, *batch)`, and `y0 - x0` on the way to it."""
 
-    In Klein's coordinates xs/x0 the chord satisfies
+    square: Tensor
+    step: Tensor
+    rise: Tensor
 
-        4 h² = (|y0 xs - x0 ys|² + (x0 - y0)²) / (x0 y0),
 
-    a sum of squares. Both differences are formed from d = xs - ys, which is exact for near points: with m = xs + ys,
-    x0 - y0 = <d, m>/(x0 + y0), and y0 xs - x0 ys is the mean of y0 d - (x0 - y0) ys and x0 d - (x0 - y0) xs with the
+def chord(x: Tensor, y: Tensor) -> Chord:
+    """The chord between two points of the hyperboloid, exactly symmetric.
+
+    In Klein's coordinates xs/x0 it satisfies
+
+        4 h² = (|x0 ys - y0 xs|² + (y0 - x0)²) / (x0 y0),
+
+    a sum of squares. Both differences are formed from d = ys - xs, which is exact for near points: with m = xs + ys,
+    y0 - x0 = <d, m>/(x0 + y0), and x0 ys - y0 xs is the mean of y0 d - (y0 - x0) ys and x0 d - (y0 - x0) xs with the
     weights x0 and y0, which lets the point nearer to the origin decide.
     """
     x0, xs, y0, ys = x[0], x[1:], y[0], y[1:]
-    d = xs - ys
+    d = ys - xs
     total = x0 + y0
     rise = dot(d, xs + ys) / total
     product = x0 * y0
-    across = torch.addcmul((2 * product) * d, rise, y0 * xs + x0 * ys, value=-1) / total
-    return torch.addcmul(dot(across, across), rise, rise) / (4 * product)
+    across = torch.addcmul(product * d, rise, y0 * xs + x0 * ys, value=-0.5)
+    return Chord(torch.addcmul(dot(across, across) / (total * total), rise, rise, value=0.25) / product, d, rise)
+
+
+def root_of(square: Tensor, safe: bool) -> Tensor:
+    """`h sqrt(1 + h²)` from h²; with finite derivatives at 0 where that has to be safe."""
+    product = torch.addcmul(square, square, square)
+    return sqrt(product) if safe else product.sqrt()
+
+
+def distance(square: Tensor, root: Tensor) -> Tensor:
+    """θ from h² and `h sqrt(1 + h²)`: `exp θ - 1` is twice their sum."""
+    return torch.log1p(2 * (square + root))
 
 
 def time_of_tangent(x: Tensor, spatial: Tensor) -> Tensor:
@@ -83,19 +106,29 @@ def across(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 def ball_gap(x: Tensor) -> Tensor:
     """`1 - |x|²`, shape `(*batch)`, to the last digit also next to the boundary.
 
-    Each coordinate is split into a multiple of 2^-26 (2^-12 in float32) and a rest. The squares of the first parts are
-    whole multiples of the unit roundoff, so their sum and its difference to 1 are exact; what the rests contribute is
-    so small that its rounding does not matter. The derivative is -2x as it should be.
+    In float32 it is computed in float64. In float64 each coordinate is split into a multiple of 2^-26 and a rest. The
+    squares of the first parts are multiples of 2^-52, so their sum and its difference to 1 are exact; what the rests
+    contribute is so small that its rounding does not matter. The derivative is -2x as it should be.
     """
+    if x.dtype == torch.float32 and x.device.type != "mps":  # which has no float64
+        wide = x.double()
+        return (1 - dot(wide, wide)).float()
     grid = 2.0**26 if x.dtype == torch.float64 else 2.0**12
     coarse = torch.round(x.detach() * grid) / grid
     return (1 - dot(coarse, coarse)) - dot(x - coarse, x + coarse)
 
 
+def ball_chord(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """`h² = |d|²/(ab)`, the gaps a and b, `d = y - x` and `|d|²` of two points of the ball."""
+    d = y - x
+    gaps = ball_gap(torch.stack(torch.broadcast_tensors(x, y), 1))
+    a, b, square = gaps[0], gaps[1], dot(d, d)
+    return square / (a * b), a, b, d, square
+
+
 def gyrate(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Parallel transport of `v` from `x` to `y` in the unit ball, `(n, *batch)`; see `PoincareBall.transport`."""
-    d = y - x
-    a, b, square = ball_gap(x), ball_gap(y), dot(d, d)
+    _, a, b, d, square = ball_chord(x, y)
     by_d, by_x = dot(d, v), dot(x, v)
     toward_x = a * by_d - square * by_x
     toward_d = (1 - a) * by_d + (b + square) * by_x

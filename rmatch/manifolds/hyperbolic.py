@@ -89,6 +89,10 @@ class HyperbolicSpace(Manifold):
         """Coordinates in units of R."""
         return x if self.radius == 1 else x / self.radius
 
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Back from units of R."""
+        return x if self.radius == 1 else self.radius * x
+
     def __repr__(self) -> str:
         """The constructor call."""
         curvature = "" if self.curvature == -1.0 else f", curvature={self.curvature!r}"

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 import rmatch.manifolds._hyperbolic as _hyperbolic
-from rmatch._numerics import asinh, asinhc, cosh_and_sinhc, dot, sqrt
+from rmatch._numerics import asinhc, cosh_and_sinhc, dot
+from rmatch.manifolds._hyperboloid import Dist, Exp, Inner, Log
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
+
+_INNER, _DIST, _EXP, _LOG = Inner(), Dist(), Exp(), Log()
 
 
 class Lorentz(HyperbolicSpace):
@@ -45,35 +48,19 @@ class Lorentz(HyperbolicSpace):
         With `u' = u - (u_0/x_0) x` and v' alike, whose time components vanish, it is
         `<u', v'> + R² (u_0/x_0)(v_0/x_0)`.
         """
-        if u is v:
-            p, w = _hyperbolic.first(x, u)
-            a, s = _hyperbolic.across(p, w)
-            return torch.addcmul(_hyperbolic.dot(a, a), s, s, value=self.radius**2)
-        p, u, v = _hyperbolic.first(x, u, v)
-        (a, s), (b, t) = _hyperbolic.across(p, u), _hyperbolic.across(p, v)
-        return torch.addcmul(_hyperbolic.dot(a, b), s, t, value=self.radius**2)
+        return _INNER(self._unit(x), u, v)
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance `2 R asinh h`, with h² = sinh²(θ/2) as a sum of squares."""
-        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
-        return 2 * self.radius * asinh(sqrt(_hyperbolic.half_chord(p, q)))
+        return self._scaled(_DIST(self._unit(x), self._unit(y)))
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The point `cosh r x + (sinh r / r) v`, r = |v|/R, with the time component of its spatial part."""
-        p, w = _hyperbolic.first(x, v)
-        a, s = _hyperbolic.across(p, w)
-        square = _hyperbolic.dot(a, a)
-        square = torch.addcmul(square if self.radius == 1 else square / self.radius**2, s, s)
-        cosh, sinhc = cosh_and_sinhc(square)
-        return self._over(torch.addcmul(cosh * p[1:], sinhc, w[1:]))
+        return self._scaled(_EXP(self._unit(x), self._unit(v)))
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The vector `(θ / sinh θ) (y - x - (cosh θ - 1) x)`, tangent at `x`."""
-        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
-        square = _hyperbolic.half_chord(p, q)
-        ratio = asinhc(square) / (1 + square).sqrt()
-        v = (self.radius * ratio) * torch.addcmul(q[1:] - p[1:], square, p[1:], value=-2)
-        return _hyperbolic.last(_hyperbolic.time_of_tangent(p, v), v)
+        return self._scaled(_LOG(self._unit(x), self._unit(y)))
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The point `(sinh((1-t)θ) x + sinh(tθ) y) / sinh θ` and its derivative in t.
@@ -82,7 +69,7 @@ class Lorentz(HyperbolicSpace):
         they keep their digits.
         """
         p, q = _hyperbolic.first(x, y, time=t)
-        square = _hyperbolic.half_chord(*_hyperbolic.first(self._unit(x), self._unit(y), time=t))
+        square = _hyperbolic.chord(*_hyperbolic.first(self._unit(x), self._unit(y), time=t)).square
         half = asinhc(square)  # θ/2 = h asinhc(h²)
         angle = 4 * square * half * half  # θ²
         ratio = half / (1 + square).sqrt()  # θ / sinh θ
@@ -107,12 +94,11 @@ class Lorentz(HyperbolicSpace):
         """
         p, q, w = _hyperbolic.first(self._unit(x), self._unit(y), v)
         xs, ys = p[1:], q[1:]
-        square = _hyperbolic.half_chord(p, q)
+        square, step, rise = _hyperbolic.chord(p, q)
         a, s = _hyperbolic.across(p, w)
-        d, m = ys - xs, ys + xs
-        rise = _hyperbolic.dot(d, m) / ((p[0] + q[0]) * p[0])  # (y_0 - x_0) / x_0
-        along = _hyperbolic.dot(torch.addcmul(d, rise, xs, value=-1), a) + s * (rise - 2 * square)
-        moved = torch.addcmul(w[1:], along / (2 + 2 * square), m)
+        slope = rise / p[0]
+        along = _hyperbolic.dot(torch.addcmul(step, slope, xs, value=-1), a) + s * (slope - 2 * square)
+        moved = torch.addcmul(w[1:], along / (2 + 2 * square), xs + ys)
         return _hyperbolic.last(_hyperbolic.time_of_tangent(q, moved), moved)
 
     def origin(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:

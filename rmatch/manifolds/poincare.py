@@ -9,7 +9,6 @@ from torch import Tensor
 
 import rmatch.manifolds._hyperbolic as _hyperbolic
 from rmatch._numerics import (
-    asinh,
     asinhc,
     cosh_and_sinhc,
     dot,
@@ -18,7 +17,10 @@ from rmatch._numerics import (
     sqrt,
     tanhc_and_sech_square,
 )
+from rmatch.manifolds._ball import Dist
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
+
+_DIST = Dist()
 
 
 class PoincareBall(HyperbolicSpace):
@@ -63,10 +65,7 @@ class PoincareBall(HyperbolicSpace):
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance `2 R asinh(|x - y| / sqrt(gap(x) gap(y)))`, lengths in units of R."""
-        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
-        d = p - q
-        product = _hyperbolic.ball_gap(p) * _hyperbolic.ball_gap(q)
-        return 2 * self.radius * asinh(sqrt(_hyperbolic.dot(d, d) / product))
+        return self._scaled(_DIST(self._unit(x), self._unit(y)))
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The Möbius sum of `x` and `tanh(λ|v|/2) v/|v|`.
@@ -86,9 +85,7 @@ class PoincareBall(HyperbolicSpace):
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The vector `(θ / sinh θ) (gap(x) d - |d|² x) / gap(y)`, d = y - x, in units of R."""
         p, q = _hyperbolic.first(self._unit(x), self._unit(y))
-        d = q - p
-        a, b, square = _hyperbolic.ball_gap(p), _hyperbolic.ball_gap(q), _hyperbolic.dot(d, d)
-        half_chord = square / (a * b)
+        half_chord, a, b, d, square = _hyperbolic.ball_chord(p, q)
         ratio = self.radius * asinhc(half_chord) / ((1 + half_chord).sqrt() * b)
         return _hyperbolic.last(ratio * torch.addcmul(a * d, square, p, value=-1))
 
@@ -111,9 +108,7 @@ class PoincareBall(HyperbolicSpace):
         `(α x + β y) / (α + β + (1 - A - B)/2)`.
         """
         p, q = _hyperbolic.first(self._unit(x), self._unit(y), time=t)
-        d = q - p
-        a, b, square = _hyperbolic.ball_gap(p), _hyperbolic.ball_gap(q), _hyperbolic.dot(d, d)
-        half_chord = square / (a * b)
+        half_chord, a, b, d, square = _hyperbolic.ball_chord(p, q)
         half = asinhc(half_chord)
         angle = 4 * half_chord * half * half
         ratio = half / (1 + half_chord).sqrt()

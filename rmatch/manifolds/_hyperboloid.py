@@ -1,0 +1,145 @@
+"""The primitives of the unit hyperboloid, each with its gradient.
+
+A gradient has no time component here: a point is known by its spatial part, and so is a tangent vector with its point.
+On all vectors along which these can move it agrees with that of the plain formula; what it does to others has no
+meaning.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rmatch._numerics import asinhc, cosh_and_sinhc, possibly_any
+from rmatch.manifolds._backward import Primitive
+from rmatch.manifolds._hyperbolic import across, chord, distance, dot, first, last, root_of, time_of_tangent
+
+Kept = tuple[Tensor, ...]
+
+
+class Inner(Primitive):
+    """`g_x(u, v)`: with the parts `(u', s)` and `(v', t)` of `across`, `<u', v'> + s t`."""
+
+    def formula(self, x: Tensor, u: Tensor, v: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        del safe
+        p, a, b = first(x, u, v)
+        a, s = across(p, a)
+        b, t = across(p, b)
+        return torch.addcmul(dot(a, b), s, t), (a, s, b, t)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """In u it is v', in v it is u', and in x, on which the time components depend, `-(t u' + s v')`."""
+        a, s, b, t = kept
+        by_u, by_v = grad * b, grad * a
+        return _spatial(-torch.addcmul(s * by_u, t, by_v)), _spatial(by_u), _spatial(by_v)
+
+
+class Dist(Primitive):
+    """`θ = 2 asinh h`."""
+
+    def formula(self, x: Tensor, y: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        p, q = first(x, y)
+        square, step, rise = chord(p, q)
+        root = root_of(square, safe)
+        return distance(square, root), (p, q, step, rise, root)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """`dθ = d(h²) / (h sqrt(1 + h²))`, and 0 at h = 0."""
+        p, q, step, rise, root = kept
+        by_x, by_y = _through_chord(grad / (root + (root == 0)), p, q, step, rise)
+        return _spatial(by_x), _spatial(by_y)
+
+
+class Log(Primitive):
+    """`log_x y`: the spatial part is `ρ T` with ρ = θ/sinh θ and `T = ys - xs - 2 h² xs`."""
+
+    def formula(self, x: Tensor, y: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        p, q = first(x, y)
+        square, step, rise = chord(p, q)
+        ratio = asinhc(square) / (1 + square).sqrt() if safe else _ratio(square)
+        heading = torch.addcmul(step, square, p[1:], value=-2)
+        v = ratio * heading
+        return last(time_of_tangent(p, v), v), (p, q, step, rise, square, ratio, heading)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """The chain rule through h², with `v0 = <xs, vs>/x0` depending on both."""
+        p, q, step, rise, square, ratio, heading = kept
+        (g,) = first(grad)
+        time = g[0] / p[0]
+        g = torch.addcmul(g[1:], time, p[1:])
+        by_square = torch.addcmul(_ratio_slope(square, ratio) * dot(g, heading), ratio, dot(g, p[1:]), value=-2)
+        by_x, by_y = _through_chord(by_square, p, q, step, rise)
+        along = ratio * g
+        # v0 moves with x by <v', dx>/x0, and v' = ρ (d - (y0 - x0)/x0 xs)
+        slope = ratio * time
+        by_x = torch.addcmul(torch.addcmul(by_x, slope, step), slope * rise / p[0], p[1:], value=-1)
+        return _spatial(torch.addcmul(by_x, 1 + 2 * square, along, value=-1)), _spatial(along + by_y)
+
+
+class Exp(Primitive):
+    """`exp_x v`: the spatial part is `cosh r xs + (sinh r / r) vs`."""
+
+    def formula(self, x: Tensor, v: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        del safe
+        p, w = first(x, v)
+        a, slope = across(p, w)
+        square = torch.addcmul(dot(a, a), slope, slope)
+        cosh, sinhc = cosh_and_sinhc(square)
+        y = torch.addcmul(cosh * p[1:], sinhc, w[1:])
+        time = (1 + dot(y, y)).sqrt()
+        return last(time.unsqueeze(0), y), (p, w, a, slope, square, cosh, sinhc, y, time)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """The chain rule through r², whose gradient is `2 v'` in v and `-2 (v0/x0) v'` in x."""
+        p, w, a, slope, square, cosh, sinhc, y, time = kept
+        (g,) = first(grad)
+        g = torch.addcmul(g[1:], g[0] / time, y)
+        by_square = torch.addcmul(dot(g, p[1:]) * sinhc, _sinhc_slope(square, cosh, sinhc), dot(g, w[1:]), value=2)
+        radial = by_square * a
+        by_x = torch.addcmul(cosh * g, slope, radial, value=-1)
+        return _spatial(by_x), _spatial(torch.addcmul(radial, sinhc, g))
+
+
+def _spatial(gradient: Tensor) -> Tensor:
+    """A gradient `(*batch, n + 1)` without a time component."""
+    return torch.nn.functional.pad(gradient.movedim(0, -1), (1, 0))
+
+
+def _through_chord(grad: Tensor, p: Tensor, q: Tensor, step: Tensor, rise: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients in both points, spatial, of what has the gradient `grad` in h².
+
+    That of h² is -1/2 times the part of y - x that is tangent, as a covector: `d - (y0 - x0)/x0 xs`.
+    """
+    half = grad * -0.5
+    along, slope = half * step, half * rise
+    return torch.addcmul(along, slope / p[0], p[1:], value=-1), torch.addcmul(-along, slope / q[0], q[1:])
+
+
+def _ratio(square: Tensor) -> Tensor:
+    """θ/sinh θ, from sinh θ = 2 h sqrt(1 + h²); 1 at h = 0, where its derivative would be infinite."""
+    root = root_of(square, False)
+    zero = root == 0
+    return (distance(square, root) + zero) / (2 * root + zero)
+
+
+def _sinhc_slope(square: Tensor, cosh: Tensor, sinhc: Tensor) -> Tensor:
+    """The derivative `(cosh r - sinh r / r) / (2 r²)` of sinh r / r in r²."""
+    small = square < 0.1
+    if not possibly_any(small):
+        return (cosh - sinhc) / (2 * square)
+    series = torch.full_like(square, 6 / 6227020800)  # of k s^(k-1) / (2k + 1)!
+    for coefficient in (5 / 39916800, 4 / 362880, 3 / 5040, 2 / 120, 1 / 6):
+        series = torch.addcmul(torch.full_like(square, coefficient), series, square)
+    return torch.where(small, series, (cosh - sinhc) / (2 * torch.where(small, 1.0, square)))
+
+
+def _ratio_slope(square: Tensor, ratio: Tensor) -> Tensor:
+    """The derivative `(1 - (1 + 2 h²) ρ) / (2 h² (1 + h²))` of ρ = θ/sinh θ in h²."""
+    small = square < 3e-3
+    if not possibly_any(small):
+        return (1 - (1 + 2 * square) * ratio) / (2 * square * (1 + square))
+    series = torch.full_like(square, 2048 / 1001)
+    for coefficient in (-1280 / 693, 512 / 315, -48 / 35, 16 / 15, -2 / 3):
+        series = torch.addcmul(torch.full_like(square, coefficient), series, square)
+    safe = torch.where(small, 1.0, square)
+    return torch.where(small, series, (1 - (1 + 2 * safe) * ratio) / (2 * safe * (1 + safe)))
