@@ -81,6 +81,8 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.HeatKernel(rm.Sphere(2), torch.tensor([0.0, 0.6, 0.8]), 0.5),
     rm.HeatKernel(rm.Torus(2), torch.tensor([0.1, 6.2]), 0.5),
     rm.HeatKernel(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 4.0),
+    rm.HeatKernel(rm.PoincareBall(2), torch.tensor([0.1, 0.3]), 0.5),
+    rm.HeatKernel(rm.Lorentz(3), torch.tensor([1.25, 0.0, 0.75, 0.0]), 0.5),
     rm.HeatKernel(rm.Product(rm.Sphere(2), rm.Torus(1)), torch.tensor([0.0, 0.6, 0.8, 6.2]), 0.5),
     rm.VonMisesFisher(rm.Sphere(3), torch.tensor([0.0, 0.6, 0.8, 0.0]), 5.0),
     rm.VonMisesFisher(rm.Torus(2), torch.tensor([0.1, 6.2]), 5.0),

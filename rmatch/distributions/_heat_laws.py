@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
-from rmatch._numerics import dot, norm, standard_normal
+from rmatch._numerics import asinh, asinhc, dot, norm, standard_normal
 from rmatch.distributions import _circle_heat
+from rmatch.distributions._hyperbolic_heat import Hyperbolic, sample_distance
 from rmatch.distributions._radial_heat import Separation, log_kernel, slope
 from rmatch.distributions._sphere_heat import Round, sample_angle
-from rmatch.manifolds import Euclidean, Manifold, Product, Sphere, Torus
+from rmatch.manifolds import Euclidean, HyperbolicSpace, Manifold, Product, Sphere, Torus
 
 _HALF_LOG_PERIOD = 0.5 * math.log(2 * math.pi)
 
@@ -38,7 +39,9 @@ class HeatLaw(ABC):
 @singledispatch
 def heat_law(manifold: Manifold) -> HeatLaw:
     """The heat kernel of a manifold; raises `OptionError` where none is known."""
-    raise OptionError(f"no heat kernel is known on {manifold!r}; use Sphere, Torus, Euclidean or products of them")
+    raise OptionError(
+        f"no heat kernel is known on {manifold!r}; use Sphere, Torus, Euclidean, PoincareBall or Lorentz, or a Product"
+    )
 
 
 @heat_law.register
@@ -54,6 +57,11 @@ def _(manifold: Torus) -> HeatLaw:
 @heat_law.register
 def _(manifold: Sphere) -> HeatLaw:
     return _SphereLaw(manifold)
+
+
+@heat_law.register
+def _(manifold: HyperbolicSpace) -> HeatLaw:
+    return _HyperbolicLaw(manifold)
 
 
 @heat_law.register
@@ -124,6 +132,37 @@ class _SphereLaw(HeatLaw):
         minus, plus = norm(x.detach() - mean.detach()), norm(x.detach() + mean.detach())
         angle, rest = 2 * torch.atan2(minus, plus), 2 * torch.atan2(plus, minus)
         return Separation(dot(x, mean).squeeze(-1) / self.radius**2, angle.squeeze(-1), rest.squeeze(-1))
+
+
+class _HyperbolicLaw(HeatLaw):
+    form = Hyperbolic()
+
+    def __init__(self, manifold: HyperbolicSpace) -> None:
+        self.manifold = manifold
+        self.radius = manifold.radius
+
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        n, r = self.manifold.dim, self.radius
+        return log_kernel(self.form, n, _apart(self.manifold.half_chord(mean, x)), time / r**2) - n * math.log(r)
+
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        """The gradient of cosh ρ is `-sinh ρ/ρ` times the vector to the mean, over R²."""
+        half_chord = self.manifold.half_chord(mean, x)
+        sinhc = (1 + half_chord).sqrt() / asinhc(half_chord)
+        r = slope(self.form, self.manifold.dim, _apart(half_chord), time / self.radius**2)
+        return (r * sinhc / self.radius**2).unsqueeze(-1) * self.manifold.log(x, mean)
+
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        times = time.detach().reshape(-1) / self.radius**2
+        length = self.radius * sample_distance(self.manifold.dim, times, generator).reshape(time.shape)
+        v = self.manifold.random_tangent(mean, generator=generator)
+        return self.manifold.exp(mean, (length / self.manifold.norm(mean, v)).unsqueeze(-1) * v)
+
+
+def _apart(half_chord: Tensor) -> Separation:
+    """Two points of hyperbolic space by `sinh²(ρ/2)`."""
+    angle = 2 * asinh(half_chord.detach().sqrt())
+    return Separation(1 + 2 * half_chord, angle, angle)
 
 
 class _ProductLaw(HeatLaw):

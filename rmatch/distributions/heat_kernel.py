@@ -23,6 +23,7 @@ class HeatKernel(Distribution):
 
     * on `Sphere(n)` by a contour integral for early times and by spherical harmonics for late ones (tested to n = 15);
     * on `Torus(d)` by both theta series, one factor for each angle;
+    * on `PoincareBall(n)` and `Lorentz(n)` in closed form for odd n, by an integral of the next odd one for even n;
     * on `Euclidean(n)` it is the normal law of covariance t I;
     * on a `Product` the motions of the factors are independent.
 
@@ -31,7 +32,7 @@ class HeatKernel(Distribution):
     float32.
 
     Args:
-        manifold: `Sphere`, `Torus`, `Euclidean`, or a `Product` of them.
+        manifold: `Sphere`, `Torus`, `Euclidean`, `PoincareBall`, `Lorentz`, or a `Product` of them.
         mean: Where the motion starts, `(*batch, *point_shape)`.
         time: How long it runs, a positive number or `(*batch)`; the two broadcast.
 

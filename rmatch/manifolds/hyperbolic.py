@@ -43,6 +43,10 @@ class HyperbolicSpace(Manifold):
         """The points at the distances `r`, `(*batch)`, from the origin in the unit directions `(*batch, n)`."""
 
     @abstractmethod
+    def half_chord(self, x: Tensor, y: Tensor) -> Tensor:
+        """The number `sinh²(d(x, y) / 2R)`, smooth also at x = y, shape `(*batch)`; `cosh(d/R)` is 1 plus twice it."""
+
+    @abstractmethod
     def normal_coordinates(self, x: Tensor) -> Tensor:
         """The coordinates of `log_origin x` on the frame at the origin, `(*batch, n)`: direction times distance."""
 

@@ -54,6 +54,10 @@ class Lorentz(HyperbolicSpace):
         """The distance `2 R asinh h`, with h² = sinh²(θ/2) as a sum of squares."""
         return self._scaled(_DIST(self._unit(x), self._unit(y)))
 
+    def half_chord(self, x: Tensor, y: Tensor) -> Tensor:
+        """The number `sinh²(d/2R)` as a sum of squares."""
+        return self._half_chord(x, y).squeeze(-1)
+
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The point `cosh r x + (sinh r / r) v`, r = |v|/R, with the time component of its spatial part."""
         return self._scaled(_EXP(self._unit(x), self._unit(v)))

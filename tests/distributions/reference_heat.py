@@ -68,3 +68,30 @@ def odd_sphere(n: int, theta: Number, t: Number) -> Number:
         total += factor * mp.exp(-(x * x - theta**2) / (2 * t))
     power = (n - 1) // 2
     return power**2 * t / 2 - power * mp.log(2 * mp.pi) - mp.log(2 * mp.pi * t) / 2 + mp.log(total)
+
+
+def hyperbolic_plane(rho: Number, t: Number) -> Number:
+    """H²: `√2 e^{-t/8} (2πt)^{-3/2} ∫_ρ^∞ φ e^{-φ²/2t} / √(cosh φ - cosh ρ) dφ` (McKean), in w with φ² = ρ² + w²."""
+    rho, t = mp.mpf(rho), mp.mpf(t)
+
+    def integrand(w: Number) -> Number:
+        phi = mp.sqrt(rho**2 + w * w)
+        gap = 2 * mp.sinh((phi + rho) / 2) * mp.sinh(w * w / (phi + rho) / 2)  # cosh φ - cosh ρ
+        return mp.exp(rho / 2 - w * w / (2 * t)) * w / mp.sqrt(gap)
+
+    end = min(15 * mp.sqrt(t), 240 + 3 * mp.sqrt(80 * rho))  # e^{-112} = 1e-49, or e^{-(φ-ρ)/2}, is left out
+    integral = mp.quad(integrand, [0, end / 8, end])
+    return -t / 8 - rho / 2 + mp.log(mp.sqrt(2) * integral) - mp.mpf(3) / 2 * mp.log(2 * mp.pi * t)
+
+
+def odd_hyperbolic(n: int, rho: Number, t: Number) -> Number:
+    """H^1, H^3 and H^5 by `K_{n+2} = e^{-nt/2} / 2π (-1/sinh ρ d/dρ) K_n` from the normal density."""
+    rho, t = mp.mpf(rho), mp.mpf(t)
+    s, c = mp.sinh(rho), mp.cosh(rho)
+    factor = {
+        1: mp.mpf(1),
+        3: rho / (t * s),
+        5: (rho / (t * s)) ** 2 + (rho * c - s) / (t * s**3),
+    }[n]
+    power = (n - 1) // 2
+    return mp.log(factor) - power**2 * t / 2 - power * mp.log(2 * mp.pi) - mp.log(2 * mp.pi * t) / 2

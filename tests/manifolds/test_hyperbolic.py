@@ -225,6 +225,17 @@ def test_cosh_of_the_distance_has_n_times_itself_as_its_laplacian(model: str, cu
     close(M.laplacian(f)(x), n / M.radius**2 * f(x), rtol=1e-10, atol=0)
 
 
+@every_model
+@every_curvature
+def test_half_chord_is_smooth_where_the_points_meet(model: str, curvature: float) -> None:
+    """sinh²(d/2R), and its Laplacian at d = 0 is that of d²/4R²: n/2R²."""
+    M = MODELS[model](3, curvature)
+    o = M.origin(dtype=torch.float64)
+    x, y = M.exp(o, 0.5 * M.frame(o)[0]), M.exp(o, 0.7 * M.frame(o)[1])
+    close(M.half_chord(x, y), (M.dist(x, y) / (2 * M.radius)).sinh().square())
+    close(M.laplacian(lambda z: M.half_chord(z, x))(x), torch.tensor(1.5 / M.radius**2, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("i", [0, 1, 2])
 def test_boosts_and_rotations_have_no_divergence(i: int) -> None:
     """The infinitesimal isometries of H² in Minkowski space: two boosts and a rotation."""
