@@ -12,7 +12,6 @@ from torch import Tensor
 from rmatch._errors import OptionError
 from rmatch.cli._data import is_built_in, read_points
 from rmatch.manifolds import ManifoldSpec
-from rmatch.paths import FlowPath
 from rmatch.solvers import DormandPrince
 from rmatch.training import Evaluation, Run, evaluate, load_run
 from rmatch.training.options import EVALUATION_TOLERANCE
@@ -48,7 +47,7 @@ def run_evaluation(
 
 def evaluate_run(run: Run, points: Tensor) -> Evaluation:
     """The score of a run on points `(N, *point_shape)`, in the float32 that it was trained in."""
-    flow = FlowPath(run.field, base=run.base, solver=DormandPrince(EVALUATION_TOLERANCE, EVALUATION_TOLERANCE))
+    flow = run.flow_by(DormandPrince(EVALUATION_TOLERANCE, EVALUATION_TOLERANCE))
     return evaluate(flow, points.float())
 
 

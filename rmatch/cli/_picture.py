@@ -9,7 +9,6 @@ import torch
 from rmatch._errors import OptionError
 from rmatch.datasets import Angles, BallPoints, Coordinates, Dataset, FactorColumns, UnitVectors, Vectors
 from rmatch.manifolds import Sphere
-from rmatch.paths import FlowPath
 from rmatch.plotting import plot_density, save_figure
 from rmatch.solvers import DormandPrince
 from rmatch.training import Run
@@ -37,7 +36,7 @@ def draw_picture(run: Run, target: Path, data: Dataset | None = None, *, resolut
     points = (data or run.data()).points
     if len(points) > _MOST_POINTS:
         points = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:_MOST_POINTS]]
-    density = FlowPath(run.field, base=run.base, solver=DormandPrince(PICTURE_TOLERANCE, PICTURE_TOLERANCE)).at(1.0)
+    density = run.flow_by(DormandPrince(PICTURE_TOLERANCE, PICTURE_TOLERANCE)).at(1.0)
     on_globe = isinstance(run.manifold, Sphere) and run.manifold.dim == 2
     figure = plot_density(
         run.manifold,

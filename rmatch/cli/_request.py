@@ -19,6 +19,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "manifold": _TEXT,
     "columns": (str, list),
     "unit": _TEXT,
+    "objective": _TEXT,
     "steps": _WHOLE,
     "budget": (str, int, float),
     "batch_size": _WHOLE,

@@ -6,11 +6,13 @@ import contextlib
 import math
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from rmatch._errors import CheckpointError, DependencyError, OptionError, OutputError
 from rmatch.cli._baselines import Baselines, score_baselines, shared_sites
@@ -18,11 +20,9 @@ from rmatch.cli._data import asked_manifold, is_built_in, read_points
 from rmatch.cli._evaluate import evaluate_run
 from rmatch.cli._request import TrainRequest
 from rmatch.datasets import Dataset, Split, split
-from rmatch.distributions import Distribution, default_base
+from rmatch.distributions import default_base
 from rmatch.fields import TangentMLP
 from rmatch.manifolds import ManifoldSpec
-from rmatch.objectives import FlowMatching
-from rmatch.paths import GeodesicPath
 from rmatch.solvers import DormandPrince
 from rmatch.training import DataSource, Evaluation, FitResult, ProgressBar, Report, Run, RunConfig, RunOptions, fit
 from rmatch.training.config import base_scale
@@ -30,6 +30,7 @@ from rmatch.training.evaluation import held_out_nll
 from rmatch.training.metrics import MetricsLog
 from rmatch.training.options import SCORE_ROWS, SCORE_TOLERANCE
 from rmatch.training.progress import duration
+from rmatch.training.recipe import Recipe
 from rmatch.training.run import (
     CHECKPOINT_FILE,
     METRICS_FILE,
@@ -74,8 +75,8 @@ class _Job:
 
     def train(self) -> FitResult:
         """Train to the end or to an interrupt, and write the model."""
-        manifold, options = self.config.manifold, self.config.options
-        base = self.config.base
+        options = self.config.options
+        recipe = Recipe.of(options.objective, self.field, self.config.base)
         created = _make_folder(self.folder)
         try:
             with ProgressBar(score_name="validation NLL") as bar:
@@ -85,8 +86,8 @@ class _Job:
                     bar(report)
 
                 result = fit(
-                    self.field,
-                    FlowMatching(GeodesicPath(manifold), base=base),
+                    recipe.model,
+                    recipe.objective,
                     self.data.points[self.parts.train],
                     steps=options.steps,
                     budget=options.budget,
@@ -97,7 +98,7 @@ class _Job:
                     clip=options.clip,
                     weight_decay=options.weight_decay,
                     ema=options.ema,
-                    score=_score(base, self.data.points[self.parts.validation]),
+                    score=_score(recipe, self.data.points[self.parts.validation]),
                     device=options.device,
                     progress=listen,
                     checkpoint=self.folder / CHECKPOINT_FILE,
@@ -219,8 +220,9 @@ def _other_manifold(request: TrainRequest, config: RunConfig) -> str | None:
     return None if asked is None or asked.covers(config.coordinates.spec) else str(asked)
 
 
-def _score(base: Distribution, validation: torch.Tensor) -> Any:
-    return held_out_nll(base, validation, DormandPrince(SCORE_TOLERANCE, SCORE_TOLERANCE), most=SCORE_ROWS)
+def _score(recipe: Recipe, validation: torch.Tensor) -> Callable[[nn.Module], float]:
+    solver = DormandPrince(SCORE_TOLERANCE, SCORE_TOLERANCE)
+    return held_out_nll(lambda model: recipe.flow(solver, model), validation, most=SCORE_ROWS)
 
 
 def _make_folder(folder: Path) -> bool:

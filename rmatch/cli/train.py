@@ -15,6 +15,7 @@ def train(
     manifold: str | None = None,
     columns: str | None = None,
     unit: Literal["degrees", "radians"] | None = None,
+    objective: Literal["flow", "score", "kl"] | None = None,
     steps: int | None = None,
     budget: str | None = None,
     batch_size: int | None = None,
@@ -56,6 +57,8 @@ def train(
         manifold: What the points lie on: sphere (latitude and longitude, or x, y, z) or torus (angles).
         columns: Names of the columns, or positions from 1, for example latitude,longitude. Usual names are recognised.
         unit: Unit of the angles in the table. Latitude and longitude are taken to be in degrees.
+        objective: What to minimise: flow (flow matching, the default), score (denoising score matching; where a heat
+            kernel is known), or kl (maximum likelihood through the solver, many times slower a step).
         steps: How many steps to train; 8000 by default.
         budget: How long to train instead, for example 90s, 5m or 2h; the schedule is fitted to it.
         batch_size: Points in a batch; 512 by default.
@@ -77,6 +80,7 @@ def train(
         "manifold": manifold,
         "columns": columns,
         "unit": unit,
+        "objective": objective,
         "steps": steps,
         "budget": budget,
         "batch_size": batch_size,

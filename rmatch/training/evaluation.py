@@ -11,9 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rmatch._errors import DataError, SolverError
-from rmatch.distributions import Distribution
 from rmatch.paths import FlowPath
-from rmatch.solvers import Solver
 
 _CHUNK = 4096
 
@@ -87,15 +85,14 @@ def mean_and_error(values: Tensor) -> tuple[float, float]:
     return float(values.mean()), float(values.std() / math.sqrt(len(values)))
 
 
-def held_out_nll(base: Distribution, points: Tensor, solver: Solver, *, most: int) -> Callable[[nn.Module], float]:
-    """A score for `fit`: the negative log-likelihood of held-out points under the flow of a field.
+def held_out_nll(flow_of: Callable[[Any], FlowPath], points: Tensor, *, most: int) -> Callable[[nn.Module], float]:
+    """A score for `fit`: the negative log-likelihood of held-out points under the flow of a model.
 
     Where the flow cannot be integrated, which happens early in a training, the score is infinite.
 
     Args:
-        base: The flow's law at time 0.
+        flow_of: The flow of a model.
         points: Held-out points `(N, *point_shape)`.
-        solver: How to integrate.
         most: How many of the points to use; the first ones. A split is in random order, so these are a fair sample.
     """
     chosen = points[:most]
@@ -103,7 +100,7 @@ def held_out_nll(base: Distribution, points: Tensor, solver: Solver, *, most: in
     def score(field: Any) -> float:
         weights = next(field.parameters())
         try:
-            return evaluate(FlowPath(field, base=base, solver=solver), chosen.to(weights.device, weights.dtype)).nll
+            return evaluate(flow_of(field), chosen.to(weights.device, weights.dtype)).nll
         except SolverError:
             return math.inf
 

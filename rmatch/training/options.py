@@ -16,6 +16,8 @@ SCORE_ROWS = 600
 PICTURE_TOLERANCE = 5e-2
 EVALUATION_TOLERANCE = 1e-4
 
+OBJECTIVES = ("flow", "score", "kl")
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -34,6 +36,7 @@ class RunOptions:
         clip: The largest norm of a gradient.
         weight_decay: AdamW's weight decay.
         ema: Decay per step of the averaged weights.
+        objective: What is minimised: `"flow"`, `"score"` or `"kl"`.
 
     Raises:
         OptionError: A value is out of range.
@@ -56,10 +59,13 @@ class RunOptions:
     clip: float = 1.0
     weight_decay: float = 0.0
     ema: float = 0.999
+    objective: str = "flow"
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.budget is None):
             raise OptionError("say how long to train: either steps or a budget, and not both")
+        if self.objective not in OBJECTIVES:
+            raise OptionError(f"unknown objective {self.objective!r}; use one of {', '.join(OBJECTIVES)}")
         for name, least in (("steps", 1), ("batch_size", 1), ("width", 1), ("depth", 1), ("seed", 0)):
             value = getattr(self, name)
             if value is not None and value < least:

@@ -14,13 +14,13 @@ from torch import Tensor
 from rmatch._errors import CheckpointError, OptionError
 from rmatch._files import atomic_write
 from rmatch.datasets import Coordinates, Dataset, Split, split
-from rmatch.distributions import Distribution
 from rmatch.fields import TangentMLP
 from rmatch.manifolds import Manifold
 from rmatch.paths import FlowPath
-from rmatch.solvers import DormandPrince
+from rmatch.solvers import DormandPrince, Solver
 from rmatch.training._storage import read_tensors, write_tensors
 from rmatch.training.config import CONFIG_FILE, RunConfig
+from rmatch.training.recipe import Recipe
 
 MODEL_FILE, CHECKPOINT_FILE, METRICS_FILE = "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
 SAMPLES_FILE, PICTURE_FILE = "samples.csv", "density.png"
@@ -57,14 +57,13 @@ class Run:
         return self.config.coordinates
 
     @property
-    def base(self) -> Distribution:
-        """The law that the flow starts from."""
-        return self.config.base
-
-    @property
     def flow(self) -> FlowPath:
         """The trained flow; `run.flow.at(1.0)` is the density that was learned."""
-        return FlowPath(self.field, base=self.base, solver=DormandPrince())
+        return self.flow_by(DormandPrince())
+
+    def flow_by(self, solver: Solver) -> FlowPath:
+        """The trained flow with another solver."""
+        return Recipe.of(self.config.options.objective, self.field, self.config.base).flow(solver)
 
     def data(self) -> Dataset:
         """The data set that the run was trained on, read again.
@@ -163,7 +162,7 @@ def draw(run: Run, count: int, *, seed: int, chunk: int = 8192) -> Tensor:
     if not 0 <= seed < 2**63:
         raise OptionError(f"a seed is 0 or larger, got {seed}")
     generator = torch.Generator().manual_seed(seed)
-    base = run.base.sample((count,), generator=generator, dtype=torch.float32)
+    base = run.flow.base.sample((count,), generator=generator, dtype=torch.float32)
     parts: list[Tensor] = []
     with torch.no_grad():
         for part in base.split(chunk):

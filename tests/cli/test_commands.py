@@ -238,3 +238,29 @@ def test_the_help_tells_the_true_defaults(rmatch: Any) -> None:
 
 def test_the_version_is_the_packages(rmatch: Any) -> None:
     assert rmatch("--version").out == f"{rm.__version__}\n"
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize("objective", ["flow", "score", "kl"])
+def test_every_objective_trains_a_flow_that_can_be_sampled_and_scored(
+    objective: str, rmatch: Any, places: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    status, _, err = rmatch("train", places, "--manifold", "sphere", "-o", folder, *TINY, "--objective", objective)
+    assert status == 0, err
+    run = load_run(folder)
+    assert run.config.options.objective == objective
+    assert (type(run.flow.field) is rm.ProbabilityFlow) == (objective == "score")
+    assert rmatch("sample", folder, "-n", 5, "-o", tmp_path / "samples.csv").status == 0
+    out = json.loads(rmatch("evaluate", folder, "--format", "json").out)
+    with torch.no_grad():
+        test = run.data().points[run.split().test]
+        assert out["nll"] == pytest.approx(-float(run.flow.log_prob(1.0, test).mean()), abs=1e-3)
+
+
+def test_an_unknown_objective_is_refused(rmatch: Any, refused: Any, places: Path, tmp_path: Path) -> None:
+    assert "adversarial" in refused("train", places, "-o", tmp_path / "run", "--objective", "adversarial")
+    config = tmp_path / "options.toml"
+    config.write_text('objective = "adversarial"\n')
+    line = refused("train", places, "--manifold", "sphere", "-o", tmp_path / "run", "--config", config)
+    assert "unknown objective 'adversarial'; use one of flow, score, kl" in line

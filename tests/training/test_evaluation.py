@@ -71,12 +71,13 @@ def test_the_held_out_score_is_the_nll_of_the_first_points(points: torch.Tensor)
     field = rm.TangentMLP(T1, width=4, depth=1).double()
     torch.nn.init.normal_(field.last.weight, std=0.1, generator=torch.Generator().manual_seed(0))
     solver = rm.RK4(4)
-    score = held_out_nll(UNIFORM, points, solver, most=20)
+    score = held_out_nll(lambda model: rm.FlowPath(model, UNIFORM, solver), points, most=20)
     assert score(field) == evaluate(rm.FlowPath(field, base=UNIFORM, solver=solver), points[:20]).nll
 
 
 def test_a_flow_that_cannot_be_integrated_has_an_infinite_score(points: torch.Tensor) -> None:
     field = rm.TangentMLP(T1, width=4, depth=1)
     torch.nn.init.normal_(field.last.weight, std=1e4, generator=torch.Generator().manual_seed(0))
-    score = held_out_nll(UNIFORM, points, rm.DormandPrince(1e-6, 1e-6, max_steps=3), most=20)
+    solver = rm.DormandPrince(1e-6, 1e-6, max_steps=3)
+    score = held_out_nll(lambda model: rm.FlowPath(model, UNIFORM, solver), points, most=20)
     assert score(field) == math.inf

@@ -68,7 +68,7 @@ def test_a_run_comes_back_as_it_was(folder: Path, table: Path) -> None:
 
 
 def test_a_run_starts_from_the_uniform_law_unless_its_configuration_says_otherwise(folder: Path) -> None:
-    assert isinstance(load_run(folder).base, rm.Uniform)
+    assert isinstance(load_run(folder).flow.base, rm.Uniform)
 
 
 @pytest.mark.parametrize("scale", [0.7, (0.7, 0.2)], ids=str)
