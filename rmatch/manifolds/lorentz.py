@@ -56,7 +56,7 @@ class Lorentz(HyperbolicSpace):
 
     def half_chord(self, x: Tensor, y: Tensor) -> Tensor:
         """The number `sinh²(d/2R)` as a sum of squares."""
-        return self._half_chord(x, y).squeeze(-1)
+        return _hyperbolic.chord(*_hyperbolic.first(self._unit(x), self._unit(y))).square
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The point `cosh r x + (sinh r / r) v`, r = |v|/R, with the time component of its spatial part."""

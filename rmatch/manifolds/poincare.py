@@ -66,12 +66,10 @@ class PoincareBall(HyperbolicSpace):
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance `2 R asinh(|x - y| / sqrt(gap(x) gap(y)))`, lengths in units of R."""
         return self._scaled(_DIST(self._unit(x), self._unit(y)))
-        return 2 * self.radius * asinh(sqrt(self.half_chord(x, y)))
 
     def half_chord(self, x: Tensor, y: Tensor) -> Tensor:
         """The number `sinh²(d/2R) = |x - y|² / (gap(x) gap(y))`, lengths in units of R."""
-        d = self._unit(x - y)
-        return (dot(d, d) / (self._gap(x) * self._gap(y))).squeeze(-1)
+        return _hyperbolic.ball_chord(*_hyperbolic.first(self._unit(x), self._unit(y)))[0]
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The Möbius sum of `x` and `tanh(λ|v|/2) v/|v|`.
