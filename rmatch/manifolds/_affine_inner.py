@@ -20,9 +20,12 @@ def affine_inner(x: Tensor, u: Tensor, v: Tensor) -> Tensor:
     if not x.shape == u.shape == v.shape:
         x, u, v = torch.broadcast_tensors(x, u, v)
     if x.shape[-1] <= _SMALL:
-        return _ByQuotients.apply(_quotients(x, u, v).detach(), x, u, v)  # type: ignore[no-any-return]
-    factor = torch.linalg.cholesky(x.detach())
-    first, second = _sandwich(factor, u.detach(), v.detach())
+        with torch.no_grad():
+            quotients = _quotients(x, u, v)
+        return _ByQuotients.apply(quotients, x, u, v)  # type: ignore[no-any-return]
+    with torch.no_grad():
+        factor = torch.linalg.cholesky(x)
+        first, second = _sandwich(factor, u, v).unbind(-3)
     return _ByWhitening.apply(factor, first, second, x, u, v)  # type: ignore[no-any-return]
 
 
@@ -58,7 +61,8 @@ class _ByQuotientsGradient(_InnerGradient):
         first, second = quotients.chunk(2, -1)
         by_second, by_first = _quotients(x, first, second).chunk(2, -1)
         by_point = first @ by_first
-        return grad[..., None, None, None] * torch.stack((-by_point - transpose(by_point), by_first, by_second), -3)
+        bend = torch.sub(-by_point, transpose(by_point))
+        return torch.stack((bend, by_first, by_second), -3).mul_(grad[..., None, None, None])
 
 
 class _ByQuotients(_Inner):
@@ -73,20 +77,22 @@ class _ByQuotients(_Inner):
 
     @classmethod
     def cotangents(cls, saved: Saved, needed: Needed, grad: Tensor) -> Gradients:
-        return None, *_ByQuotientsGradient.apply(*saved[:-1], grad).unbind(-3)
+        return None, *_ByQuotientsGradient.evaluate(*saved[:-1], grad).unbind(-3)
 
 
 # ---- by the whitened vectors L⁻¹ u L⁻ᵀ, L⁻¹ v L⁻ᵀ -------------------------------------------------------------------
 
 
-def _sandwich(factor: Tensor, *matrices: Tensor, inverse_of_transpose: bool = False) -> tuple[Tensor, ...]:
-    """The matrices `L⁻¹ a L⁻ᵀ` (or `L⁻ᵀ a L⁻¹`) of symmetric ones, by two solves from the right for all together."""
+def _sandwich(factor: Tensor, *matrices: Tensor, inverse_of_transpose: bool = False) -> Tensor:
+    """The matrices `L⁻¹ a L⁻ᵀ` (or `L⁻ᵀ a L⁻¹`) of k symmetric ones, `(*batch, k, n, n)`, in two solves."""
+    size = len(matrices), factor.shape[-1]
     divisor = factor if inverse_of_transpose else transpose(factor)
+    rows = factor
     for _ in range(2):
-        rows = transpose(torch.cat(matrices, -1))
+        rows = transpose(torch.cat(matrices, -1))  # the solver takes it as it lies in memory
         rows = torch.linalg.solve_triangular(divisor, rows, upper=not inverse_of_transpose, left=False)
-        matrices = rows.split(factor.shape[-1], -2)
-    return matrices
+        matrices = rows.split(size[1], -2)
+    return rows.unflatten(-2, size)
 
 
 class _ByWhiteningGradient(_InnerGradient):
@@ -95,8 +101,8 @@ class _ByWhiteningGradient(_InnerGradient):
     @staticmethod
     def forward(factor: Tensor, first: Tensor, second: Tensor, x: Tensor, u: Tensor, v: Tensor, grad: Tensor) -> Tensor:
         product = first @ second
-        back = _sandwich(factor, product + transpose(product), second, first, inverse_of_transpose=True)
-        return grad[..., None, None, None] * torch.stack((-back[0], back[1], back[2]), -3)
+        bend = torch.sub(-product, transpose(product))
+        return _sandwich(factor, bend, second, first, inverse_of_transpose=True).mul_(grad[..., None, None, None])
 
 
 class _ByWhitening(_Inner):
@@ -110,4 +116,4 @@ class _ByWhitening(_Inner):
 
     @classmethod
     def cotangents(cls, saved: Saved, needed: Needed, grad: Tensor) -> Gradients:
-        return None, None, None, *_ByWhiteningGradient.apply(*saved[:-1], grad).unbind(-3)
+        return None, None, None, *_ByWhiteningGradient.evaluate(*saved[:-1], grad).unbind(-3)

@@ -151,7 +151,7 @@ class _WithGradient(_Pencil):
 
     @classmethod
     def cotangents(cls, saved: Saved, needed: Needed, grad: Tensor) -> Gradients:
-        stacked = cls.gradient.apply(*saved[:-1], grad)
+        stacked = cls.gradient.evaluate(*saved[:-1], grad)
         return None, None, None, *stacked.unbind(-3)
 
 

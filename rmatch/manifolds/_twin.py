@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from rmatch.manifolds._symmetric import Gradients, Needed, Saved, SpectralFunction, symmetrise
 
@@ -22,19 +23,26 @@ class TwinFunction(SpectralFunction):
         raise NotImplementedError
 
     @classmethod
+    def evaluate(cls, *arguments: Tensor) -> Tensor:
+        """The value inside of a derivative; bare, in half the time, where no derivative of it can be asked for."""
+        if torch.is_grad_enabled() or forward_ad._current_level >= 0:  # pyright: ignore[reportPrivateUsage]
+            return cls.apply(*arguments)  # type: ignore[no-any-return]
+        return cls.forward(*arguments)
+
+    @classmethod
     def cotangents(cls, saved: Saved, needed: Needed, grad: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Those of the twin."""
         return *(None,) * cls.constants, *pullback(cls.twin, *saved[cls.constants : -1])(grad)
 
     @classmethod
     def tangent(cls, saved: Saved, tangents: Gradients) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """That of the twin."""
-        arguments = tuple(a.clone() for a in saved[cls.constants : -1])  # forward mode wants memory of its own
+        """That of the twin, as the transpose of its pullback, which is linear: torch nests no two forward modes."""
+        arguments = saved[cls.constants : -1]
         directions = tuple(
-            torch.zeros_like(a) if t is None else t.clone()
-            for a, t in zip(arguments, tangents[cls.constants :], strict=True)
+            torch.zeros_like(a) if t is None else t for a, t in zip(arguments, tangents[cls.constants :], strict=True)
         )
-        return torch.func.jvp(cls.twin, arguments, directions)[1]
+        transposed = pullback(lambda w: pullback(cls.twin, *arguments)(w), torch.zeros_like(saved[-1]))
+        return transposed(directions)[0]
 
 
 def gradient_twin(function: type[TwinFunction], *arguments: Tensor) -> Tensor:
@@ -42,6 +50,6 @@ def gradient_twin(function: type[TwinFunction], *arguments: Tensor) -> Tensor:
     return symmetrise(torch.stack(pullback(function.twin, *arguments[:-1])(arguments[-1]), -3))
 
 
-def pullback(f: Callable[..., Tensor], *arguments: Tensor) -> Callable[[Tensor], tuple[Tensor, ...]]:
+def pullback(f: Callable[..., Any], *arguments: Tensor) -> Callable[[Any], tuple[Tensor, ...]]:
     """The vector-Jacobian product of `f`; torch's own annotation leaves open how much is returned."""
-    return cast("Callable[[Tensor], tuple[Tensor, ...]]", torch.func.vjp(f, *arguments)[1])
+    return cast("Callable[[Any], tuple[Tensor, ...]]", torch.func.vjp(f, *arguments)[1])

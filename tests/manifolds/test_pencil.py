@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.func import jvp, vmap
 
 from rmatch.manifolds import SPD, _affine_inner, _pencil
@@ -130,3 +131,35 @@ def test_point_decomposition_diagonalises_both_matrices(n: int) -> None:
     basis = factor @ vectors
     close(basis @ basis.mT, x, 1e-14)
     close((basis * log_values.exp().unsqueeze(-2)) @ basis.mT, y, 1e-13)
+
+
+@every_case
+def test_forward_over_reverse_agrees_with_reverse_over_reverse_without_functional_transforms(name: str) -> None:
+    """A gradient taken without `create_graph` inside a dual level still has a derivative."""
+    fast, _, kinds = CASES[name]
+    first, *others = arguments(kinds, 3)
+    direction = symmetric(30, 3)
+    x = first.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(fast(x, *others).sum(), x, create_graph=True)
+    (wanted,) = torch.autograd.grad((slope * direction).sum(), x)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(first.clone().requires_grad_(), direction)
+        (gradient,) = torch.autograd.grad(fast(dual, *others).sum(), dual)
+        found = forward_ad.unpack_dual(gradient).tangent
+    assert found is not None
+    close((found + found.mT) / 2, (wanted + wanted.mT) / 2, 1e-9)
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # which the tracer looks at
+def test_compiled_gives_the_same_numbers_and_gradients(name: str) -> None:
+    """With a break of the graph: torch does not trace a function with its own forward mode."""
+    fast, _, kinds = CASES[name]
+    given = [a.requires_grad_() for a in arguments(kinds, 3)]
+    torch._dynamo.reset()
+    value, wanted = torch.compile(fast, backend="aot_eager")(*given), fast(*given)
+    torch.testing.assert_close(value, wanted)
+    for found, target in zip(
+        torch.autograd.grad(value.sum(), given), torch.autograd.grad(wanted.sum(), given), strict=True
+    ):
+        torch.testing.assert_close(found, target)
