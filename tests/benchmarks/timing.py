@@ -1,4 +1,4 @@
-"""Timing two things in turn, so that both see the same load of the machine."""
+"""Timing things in turn, so that all see the same load of the machine."""
 
 import statistics
 import time
@@ -8,6 +8,8 @@ from typing import Any
 Work = Callable[[], object]
 
 _WARM = 3
+_SECONDS = 1.0  # what a race may take, about
+_ROUNDS = (7, 150)
 
 
 def measure(
@@ -23,9 +25,7 @@ def measure(
         if ours is not None:
             for _ in range(_WARM):
                 ours()
-            start = time.perf_counter()
-            ours()
-            beside.append(time.perf_counter() - start)
+            beside.append(_seconds(ours))
         for _ in range(_WARM):
             work()
 
@@ -34,3 +34,40 @@ def measure(
     benchmark.extra_info.update(who=who, target=target)
     if beside:
         benchmark.extra_info["ratio"] = benchmark.stats.stats.median / statistics.median(beside)
+
+
+def race(benchmark: Any, group: str, task: str, ours: Work, peers: dict[str, Work]) -> None:
+    """Time `ours` and, before each round of it, every peer; what each took goes into the table of ratios at the end.
+
+    It is the lower quartile over the rounds: what a busy machine adds to the others is no property of the code. Each
+    is called without a clock before it is timed.
+    """
+    times: dict[str, list[float]] = {who: [] for who in peers}
+    for work in (ours, *peers.values()):
+        work()
+    pace = sum(_seconds(work) for work in (ours, *peers.values()))
+    warm = _WARM if pace < 0.01 else 1
+
+    def before() -> None:
+        for who, work in peers.items():
+            for _ in range(warm):
+                work()
+            times[who].append(_seconds(work))
+        for _ in range(warm):
+            ours()
+
+    rounds = min(max(int(_SECONDS / (pace * (1 + warm))), _ROUNDS[0]), _ROUNDS[1])
+    benchmark.group = task
+    benchmark.pedantic(ours, setup=before, rounds=rounds, warmup_rounds=1)
+    took = {who: lower_quartile(values) for who, values in times.items()}
+    benchmark.extra_info.update(space=group, ours=lower_quartile(benchmark.stats.stats.data), peers=took)
+
+
+def lower_quartile(values: list[float]) -> float:
+    return sorted(values)[len(values) // 4]
+
+
+def _seconds(work: Work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
