@@ -13,7 +13,7 @@ from rmatch._errors import OptionError
 from rmatch._numerics import asinh, asinhc, dot, norm, standard_normal
 from rmatch.distributions import _circle_heat
 from rmatch.distributions._hyperbolic_heat import Hyperbolic, sample_distance
-from rmatch.distributions._radial_heat import Separation, log_kernel, slope
+from rmatch.distributions._radial_heat import Separation, log_kernel, log_kernel_and_slope
 from rmatch.distributions._sphere_heat import Round, sample_angle
 from rmatch.manifolds import Euclidean, HyperbolicSpace, Manifold, Product, Sphere, Torus
 
@@ -30,6 +30,10 @@ class HeatLaw(ABC):
     @abstractmethod
     def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
         """Its gradient in `x`."""
+
+    def log_prob_and_score(self, mean: Tensor, time: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, from one evaluation where they share most of the work."""
+        return self.log_prob(mean, time, x), self.score(mean, time, x)
 
     @abstractmethod
     def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -116,11 +120,14 @@ class _SphereLaw(HeatLaw):
         return log_kernel(self.form, n, self._apart(mean, x), time / r**2) - n * math.log(r)
 
     def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        return self.log_prob_and_score(mean, time, x)[1]
+
+    def log_prob_and_score(self, mean: Tensor, time: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient of cos θ = <x, mean> is the tangent part of the mean, taken of a difference that is exact."""
-        apart = self._apart(mean, x)
+        n, radius, apart = self.manifold.dim, self.radius, self._apart(mean, x)
+        log_k, r = log_kernel_and_slope(self.form, n, apart, time / radius**2)
         toward = self.manifold.to_tangent(x, mean - apart.cosine.detach().sign().unsqueeze(-1) * x)
-        r = slope(self.form, self.manifold.dim, apart, time / self.radius**2)
-        return r.unsqueeze(-1) * toward / self.radius**2
+        return log_k - n * math.log(radius), r.unsqueeze(-1) * toward / radius**2
 
     def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
         times = time.detach().reshape(-1) / self.radius**2
@@ -146,11 +153,15 @@ class _HyperbolicLaw(HeatLaw):
         return log_kernel(self.form, n, _apart(self.manifold.half_chord(mean, x)), time / r**2) - n * math.log(r)
 
     def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        return self.log_prob_and_score(mean, time, x)[1]
+
+    def log_prob_and_score(self, mean: Tensor, time: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient of cosh ρ is `-sinh ρ/ρ` times the vector to the mean, over R²."""
-        half_chord = self.manifold.half_chord(mean, x)
+        n, radius, half_chord = self.manifold.dim, self.radius, self.manifold.half_chord(mean, x)
+        log_k, r = log_kernel_and_slope(self.form, n, _apart(half_chord), time / radius**2)
         sinhc = (1 + half_chord).sqrt() / asinhc(half_chord)
-        r = slope(self.form, self.manifold.dim, _apart(half_chord), time / self.radius**2)
-        return (r * sinhc / self.radius**2).unsqueeze(-1) * self.manifold.log(x, mean)
+        score = (r * sinhc / radius**2).unsqueeze(-1) * self.manifold.log(x, mean)
+        return log_k - n * math.log(radius), score
 
     def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
         times = time.detach().reshape(-1) / self.radius**2
@@ -177,6 +188,10 @@ class _ProductLaw(HeatLaw):
 
     def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
         return self.manifold.join([law.score(m, time, y) for law, m, y in self._parts(mean, x)])
+
+    def log_prob_and_score(self, mean: Tensor, time: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        logs, scores = zip(*(law.log_prob_and_score(m, time, y) for law, m, y in self._parts(mean, x)), strict=True)
+        return torch.stack(logs).sum(0), self.manifold.join(scores)
 
     def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
         return self.manifold.join([law.sample(m, time, generator) for law, m, _ in self._parts(mean, mean)])

@@ -36,16 +36,23 @@ class Hyperbolic(SpaceForm):
 
     sign = -1
 
-    def scaled_log(self, n: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        """`log K_n(t, ρ) + ρ²/2t`, within a few roundings of the larger of 1 and the sum; `rest` is not used."""
-        m = n // 2
-        constant = -m * math.log(2 * math.pi) - (2 * math.pi * t).log() / 2 - (n - 1) ** 2 * t / 8
+    def scaled_logs(self, n: int, levels: int, angle: Tensor, rest: Tensor, t: Tensor) -> list[Tensor]:
+        """`log K_m(t, ρ) + ρ²/2t`, within a few roundings of the larger of 1 and the sum; `rest` is not used."""
+        orders = range(n // 2, n // 2 + levels)
         if n % 2:
-            return constant + _scaled_bell(m, angle, t).log() - m * angle
-        count = _count(t)
-        blocks = torch.stack([angle, t], -1).reshape(-1, 2).split(max(1, _BLOCK // count))
-        integral = torch.cat([_integral(m, count, block) for block in blocks]).reshape(angle.shape)
-        return constant + math.log(2) + integral.log() - (m - 0.5) * angle
+            parts = _scaled_bell(orders, angle, t)
+            exponent, factor = 0.0, 1.0
+        else:
+            count = _count(t)
+            blocks = torch.stack([angle, t], -1).reshape(-1, 2).split(max(1, _BLOCK // count))
+            integrals = torch.cat([torch.stack(_integrals(orders, count, block)) for block in blocks], -1)
+            parts = [integral.reshape(angle.shape) for integral in integrals]
+            exponent, factor = 0.5, 2.0
+        common = math.log(factor) - (2 * math.pi * t).log() / 2 + exponent * angle
+        return [
+            part.log() + common - m * (math.log(2 * math.pi) + angle) - (n - 1 + 2 * i) ** 2 / 8 * t
+            for i, (m, part) in enumerate(zip(orders, parts, strict=True))
+        ]
 
 
 @torch.no_grad()
@@ -90,7 +97,7 @@ def _log_drift(n: int, rho: Tensor) -> Tensor:
     return scaled.log() + z + float(gammaln(n / 2)) - order * (z / 2).log()
 
 
-def _integral(m: int, count: int, parts: Tensor) -> Tensor:
+def _integrals(orders: range, count: int, parts: Tensor) -> list[Tensor]:
     """`e^{(m-1/2)ρ} ∫_0^∞ e^{-w²/2t} B_m sinhc φ / √(sinhc((φ+ρ)/2) sinhc((φ-ρ)/2)) dw` for rows of ρ and t, `(N, 2)`.
 
     In w the integrand is analytic up to where φ = iπ, or `cosh φ = cosh ρ` for another φ than ±ρ. The nodes are
@@ -108,8 +115,9 @@ def _integral(m: int, count: int, parts: Tensor) -> Tensor:
     ahead = square / (phi + rho)  # φ - ρ
     sinhc_phi, _ = _scaled_sinhc(phi)
     root = (_scaled_sinhc((phi + rho) / 2)[0] * _scaled_sinhc(ahead / 2)[0]).sqrt()  # e^{-φ/2} taken out
-    decay = (-square / (2 * t) - (m - 0.5) * ahead).exp()
-    return (decay * _scaled_bell(m, phi, t) * sinhc_phi / root * u.cosh()).sum(-1) * (step * stretch).squeeze(-1)
+    common = (-square / (2 * t) + ahead / 2).exp() * sinhc_phi / root * u.cosh() * (step * stretch)
+    fall = (-ahead).exp()
+    return [(common * fall**m * bell).sum(-1) for m, bell in zip(orders, _scaled_bell(orders, phi, t), strict=True)]
 
 
 def _count(t: Tensor) -> int:
@@ -120,14 +128,15 @@ def _count(t: Tensor) -> int:
     return 40
 
 
-def _scaled_bell(m: int, phi: Tensor, t: Tensor) -> Tensor:
-    """`e^{mφ + φ²/2t} D^m e^{-φ²/2t}`: the complete Bell polynomial, by its recurrence."""
-    derivatives = [v / (2 * t) for v in _scaled_derivatives(m, phi)]
+def _scaled_bell(orders: range, phi: Tensor, t: Tensor) -> list[Tensor]:
+    """`e^{mφ + φ²/2t} D^m e^{-φ²/2t}` for each order m: complete Bell polynomials, by their recurrence."""
+    highest = orders[-1]
+    derivatives = [v / (2 * t) for v in _scaled_derivatives(highest, phi)]
     bell = [torch.ones_like(phi)]
-    for k in range(m):
+    for k in range(highest):
         terms = [math.comb(k, j) * bell[k - j] * derivatives[j] for j in range(k + 1)]
         bell.append(torch.stack(terms).sum(0) if k else terms[0])
-    return bell[m]
+    return [bell[m] for m in orders]
 
 
 def _scaled_derivatives(m: int, phi: Tensor) -> list[Tensor]:

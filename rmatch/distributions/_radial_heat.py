@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -48,112 +50,105 @@ class SpaceForm(ABC):
     sign: int
 
     @abstractmethod
-    def scaled_log(self, n: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        """`log K_n(t, θ) + θ²/2t`, all of one shape, in float64 and without derivatives.
+    def scaled_logs(self, n: int, levels: int, angle: Tensor, rest: Tensor, t: Tensor) -> list[Tensor]:
+        """`log K_m(t, θ) + θ²/2t` for m = n, n + 2, ..., as many as there are levels, without derivatives.
 
-        The two terms are large and nearly cancel for small t, so their sum is computed as one.
+        All tensors have one shape and are in float64. The two terms are large and nearly cancel for small t, so their
+        sum is computed as one; and the levels are computed together, as they share most of the work.
         """
+
+    def scaled_log(self, n: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
+        """The first level alone."""
+        return self.scaled_logs(n, 1, angle, rest, t)[0]
 
 
 def log_kernel(form: SpaceForm, n: int, apart: Separation, t: Tensor) -> Tensor:
     """`log K_n`, in float64, of the broadcast shape of the separation and the time."""
-    return _apply(_LogKernel(form, n), *torch.broadcast_tensors(*apart, t))
+    return _ladder(form, n, 0, *torch.broadcast_tensors(*apart, t))[0]
 
 
-def slope(form: SpaceForm, n: int, apart: Separation, t: Tensor) -> Tensor:
-    """`r_n = ε d log K_n / dc > 0`, in float64."""
-    return _apply(_Slope(form, n), *torch.broadcast_tensors(*apart, t))
+def log_kernel_and_slope(form: SpaceForm, n: int, apart: Separation, t: Tensor) -> tuple[Tensor, Tensor]:
+    """`log K_n` and `r_n = ε d log K_n / dc > 0`, for little more than the price of one."""
+    log_k, r = _ladder(form, n, 1, *torch.broadcast_tensors(*apart, t))
+    return log_k, r
 
 
-class _Quantity(ABC):
-    """A function of (c, t) with closed derivatives; the angle and its rest say what c says, with all digits."""
-
-    def __init__(self, form: SpaceForm, n: int) -> None:
-        self.form = form
-        self.n = n
-
-    @abstractmethod
-    def value(self, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        """The function, without derivatives."""
-
-    @abstractmethod
-    def by_cosine(self, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        """Its derivative in c, again differentiable."""
-
-    @abstractmethod
-    def by_time(self, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        """Its derivative in t, again differentiable."""
+def _ladder(form: SpaceForm, n: int, slopes: int, *inputs: Tensor) -> list[Tensor]:
+    """`log K_n, r_n, r_{n+2}, ...` with as many slopes as asked for, as functions of c, the angle, its rest and t."""
+    return list(cast("tuple[Tensor, ...]", _Ladder.apply(*inputs, form, n, slopes)))
 
 
-class _LogKernel(_Quantity):
-    def value(self, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        return self.form.scaled_log(self.n, angle, rest, t) - angle.square() / (2 * t)
+class _Ladder(torch.autograd.Function):
+    """The logarithm of a kernel and its first slopes, with their derivatives in c and t by the slopes that come next.
 
-    def by_cosine(self, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        return self.form.sign * _apply(_Slope(self.form, self.n), c, angle, rest, t)
-
-    def by_time(self, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        lower = _apply(_Slope(self.form, self.n), c, angle, rest, t)
-        upper = _apply(_Slope(self.form, self.n + 2), c, angle, rest, t)
-        return lower * (self.form.sign * (1 - c) * (1 + c) * upper - self.n * c) / 2
-
-
-class _Slope(_Quantity):
-    def value(self, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        upper = self.form.scaled_log(self.n + 2, angle, rest, t)
-        lower = self.form.scaled_log(self.n, angle, rest, t)
-        return 2 * math.pi * (upper - lower - self.form.sign * self.n * t / 2).exp()
-
-    def by_cosine(self, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        lower = _apply(self, c, angle, rest, t)
-        upper = _apply(_Slope(self.form, self.n + 2), c, angle, rest, t)
-        return self.form.sign * lower * (upper - lower)
-
-    def by_time(self, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        lower = _LogKernel(self.form, self.n).by_time(c, angle, rest, t)
-        upper = _LogKernel(self.form, self.n + 2).by_time(c, angle, rest, t)
-        return _apply(self, c, angle, rest, t) * (upper - lower - self.form.sign * self.n / 2)
-
-
-def _apply(quantity: _Quantity, c: Tensor, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-    return cast("Tensor", _Differentiable.apply(c, angle, rest, t, quantity))
-
-
-class _Differentiable(torch.autograd.Function):
-    """A quantity with its derivatives in c and t, in reverse and in forward mode, to any order."""
+    The angle and its rest say what c says, with all digits; derivatives flow through c and t. They can be taken in
+    reverse and forward mode and to any order, but for forward mode inside forward mode, which torch takes for 0.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(c: Tensor, angle: Tensor, rest: Tensor, t: Tensor, quantity: _Quantity) -> Tensor:
-        """The value."""
+    def forward(
+        c: Tensor, angle: Tensor, rest: Tensor, t: Tensor, form: SpaceForm, n: int, slopes: int
+    ) -> tuple[Tensor, ...]:
+        """The values."""
         del c
-        return quantity.value(angle, rest, t)
+        logs = form.scaled_logs(n, slopes + 1, angle, rest, t)
+        ratios = [
+            2 * math.pi * (upper - lower - form.sign * (n + 2 * i) / 2 * t).exp()
+            for i, (lower, upper) in enumerate(pairwise(logs))
+        ]
+        return logs[0] - angle.square() / (2 * t), *ratios
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         """Keep the inputs."""
         del output
-        *tensors, ctx.quantity = inputs
+        *tensors, ctx.form, ctx.n, ctx.slopes = inputs
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The products with the two derivatives."""
-        inputs = ctx.saved_tensors
-        by_c = grads[0] * ctx.quantity.by_cosine(*inputs) if ctx.needs_input_grad[0] else None
-        by_t = grads[0] * ctx.quantity.by_time(*inputs) if ctx.needs_input_grad[3] else None
-        return by_c, None, None, by_t, None
+        """The products with the derivatives."""
+        by_c = by_t = None
+        if ctx.needs_input_grad[0]:
+            by_c = _pairing(grads, _by_cosine(ctx))
+        if ctx.needs_input_grad[3]:
+            by_t = _pairing(grads, _by_time(ctx))
+        return by_c, None, None, by_t, None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        """The derivative along a change of c and t."""
-        inputs = ctx.saved_tensors
-        dc, _, _, dt, _ = tangents
-        result = torch.zeros_like(inputs[0])
+    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, ...]:
+        """The derivatives along a change of c and t."""
+        dc, _, _, dt, *_ = tangents
+        changes = [torch.zeros_like(ctx.saved_tensors[0])] * (ctx.slopes + 1)
         if dc is not None:
-            result = result + dc * ctx.quantity.by_cosine(*inputs)
+            changes = [change + dc * d for change, d in zip(changes, _by_cosine(ctx), strict=True)]
         if dt is not None:
-            result = result + dt * ctx.quantity.by_time(*inputs)
-        return result
+            changes = [change + dt * d for change, d in zip(changes, _by_time(ctx), strict=True)]
+        return tuple(changes)
+
+
+def _by_cosine(ctx: Any) -> list[Tensor]:
+    """`ε r_n` for the logarithm, `ε r_m (r_{m+2} - r_m)` for the slopes."""
+    sign = ctx.form.sign
+    _, *r = _ladder(ctx.form, ctx.n, ctx.slopes + 1, *ctx.saved_tensors)
+    return [sign * r[0], *(sign * lower * (upper - lower) for lower, upper in pairwise(r))]
+
+
+def _by_time(ctx: Any) -> list[Tensor]:
+    """`½ r_m (ε (1 - c²) r_{m+2} - m c)` for the logarithm, and for a slope itself times the difference of two."""
+    sign, n, c = ctx.form.sign, ctx.n, ctx.saved_tensors[0]
+    _, *r = _ladder(ctx.form, n, ctx.slopes + 2, *ctx.saved_tensors)
+    sine_square = sign * (1 - c) * (1 + c)
+    rates = [
+        lower * (sine_square * upper - (n + 2 * i) * c) / 2 for i, (lower, upper) in enumerate(pairwise(r))
+    ]  # of log K_n, log K_{n+2}, ...
+    of_slopes = [r[i] * (upper - lower - sign * (n + 2 * i) / 2) for i, (lower, upper) in enumerate(pairwise(rates))]
+    return [rates[0], *of_slopes]
+
+
+def _pairing(grads: Sequence[Tensor], derivatives: Sequence[Tensor]) -> Tensor:
+    products = [grad * derivative for grad, derivative in zip(grads, derivatives, strict=True)]
+    return torch.stack(products).sum(0) if len(products) > 1 else products[0]

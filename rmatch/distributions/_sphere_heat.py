@@ -1,21 +1,4 @@
-"""The heat kernel of the unit sphere S^n at every time and angle, to the last digits.
-
-For early times the kernel is a contour integral. With ρ = (n - 1)/2 and C a curve around the half-line v >= θ²,
-
-    K_n(t, θ) = e^{ρ²t/2} Γ((n+1)/2) (2πt)^{-n/2} e^{-θ²/2t} (1/2πi) ∫_C e^ζ ζ^{-(n+1)/2} G(v) dζ,    v = θ² - 2tζ,
-    G(v) = sinc φ (sinc((φ + θ)/2) sinc((φ - θ)/2))^{-(n+1)/2},    φ = √v.
-
-For odd n the residues at φ = ±θ + 2πk give the known theta sum (for n = 1 it is `Σ_k e^{-(θ + 2πk)²/2t}`); one more
-derivative in cos θ raises n by 2, as the recurrence of `_radial_heat` wants; and collapsing the curve onto the cuts
-[θ, 2π - θ] + 2πk gives McKean's integral for n = 2 (McKean, "An upper bound to the spectrum of Δ on a manifold of
-negative curvature", 1970, with the sign of the curvature changed). On the parabola `ζ = μ (1 + iu)²` the integrand
-decays like a normal density and all its singular points lie on Im u = 1, so some 20 steps of the trapezoid rule reach
-the last digits (Weideman and Trefethen, "Parabolic and hyperbolic contours for computing the Bromwich integral",
-Mathematics of Computation 76 (2007)). Nothing in it is special at θ = 0 or at the antipode, and with μ near the saddle
-point there is no cancellation either.
-
-For late times a few terms of the expansion in spherical harmonics do.
-"""
+"""The heat kernel of the unit sphere S^n at every time and angle, to the last digits, and its exact sampler."""
 
 from __future__ import annotations
 
@@ -26,25 +9,27 @@ from torch import Tensor
 
 from rmatch._numerics import possibly_any
 from rmatch.distributions._radial_heat import SpaceForm
+from rmatch.distributions._sphere_contour import contour_logs
 
-_BLOCK = 1 << 12  # points that are worked on together: their nodes fit in the cache
 _NEGLIGIBLE = 42.0  # exp(-42) = 6e-19
 
 
 class Round(SpaceForm):
-    """The unit spheres."""
+    """The unit spheres: a contour integral for early times, a few spherical harmonics for late ones."""
 
     sign = 1
 
-    def scaled_log(self, n: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-        """`log K_n(t, θ) + θ²/2t`, within a few roundings of the larger of 1 and the sum."""
+    def scaled_logs(self, n: int, levels: int, angle: Tensor, rest: Tensor, t: Tensor) -> list[Tensor]:
+        """`log K_m(t, θ) + θ²/2t`, within a few roundings of the larger of 1 and the sum."""
         late = t >= (switch := _late(n))
         if not possibly_any(late):
-            return _by_contour(n, angle, rest, t)
-        by_series = _by_series(n, angle, rest, t.clamp_min(switch))
+            return contour_logs(n, levels, angle, rest, t)
+        late_t = t.clamp_min(switch)
+        by_series = [_by_series(m, n, angle, rest, late_t) for m in range(n, n + 2 * levels, 2)]
         if not possibly_any(~late):
             return by_series
-        return torch.where(late, by_series, _by_contour(n, angle, rest, t.clamp_max(switch)))
+        by_contour = contour_logs(n, levels, angle, rest, t.clamp_max(switch))
+        return [torch.where(late, a, b) for a, b in zip(by_series, by_contour, strict=True)]
 
 
 @torch.no_grad()
@@ -86,23 +71,26 @@ def _late(n: int) -> float:
     return 2 * math.log(2 * (n + 1)) / n
 
 
-def _by_series(n: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-    """`Σ_l d_l e^{-l(l+n-1)t/2} P_l(cos θ) / volume` with multiplicities d_l and Gegenbauer polynomials, P_l(1) = 1."""
+def _by_series(n: int, lowest: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
+    """`Σ_l d_l e^{-l(l+n-1)t/2} P_l(cos θ) / volume` with multiplicities d_l and Gegenbauer polynomials, P_l(1) = 1.
+
+    It is long enough from the time on that is late for S^lowest.
+    """
     c = torch.where(angle < rest, angle.cos(), -rest.cos())
     volume = 2 * math.pi ** ((n + 1) / 2) / math.gamma((n + 1) / 2)
     decay = (-t / 2).exp()
     total = torch.ones_like(c)
     before, now = torch.ones_like(c), c
-    for degree in range(1, _series_length(n)):
+    for degree in range(1, _series_length(n, _late(lowest))):
         total = total + _multiplicity(n, degree) * decay ** (degree * (degree + n - 1)) * now
         before, now = now, ((2 * degree + n - 1) * c * now - degree * before) / (degree + n - 1)
     return (total / volume).log() + angle.square() / (2 * t)
 
 
-def _series_length(n: int) -> int:
-    """How many degrees matter from the time `_late(n)` on."""
+def _series_length(n: int, t: float) -> int:
+    """How many degrees matter from the time t on."""
     length = 2
-    while math.log(_multiplicity(n, length)) - length * (length + n - 1) * _late(n) / 2 > -_NEGLIGIBLE:
+    while math.log(_multiplicity(n, length)) - length * (length + n - 1) * t / 2 > -_NEGLIGIBLE:
         length += 1
     return length
 
@@ -110,65 +98,3 @@ def _series_length(n: int) -> int:
 def _multiplicity(n: int, degree: int) -> int:
     """The number of independent spherical harmonics of this degree >= 1 on S^n."""
     return math.comb(n + degree, n) - (math.comb(n + degree - 2, n) if degree >= 2 else 0)
-
-
-def _by_contour(n: int, angle: Tensor, rest: Tensor, t: Tensor) -> Tensor:
-    """The contour integral, block by block."""
-    nodes, weights = _parabola(n, angle.device)
-    blocks = torch.stack([angle, rest, t], -1).reshape(-1, 3).split(_BLOCK)
-    sums = [_contour_sum(n, block, nodes, weights) for block in blocks]
-    value = torch.cat(sums).reshape(angle.shape)
-    rho_squared = (n - 1) ** 2 / 4
-    return value.log() + rho_squared * t / 2 - n / 2 * (2 * math.pi * t).log() + math.lgamma((n + 1) / 2)
-
-
-def _parabola(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Nodes ζ, and weights that contain `e^ζ ζ^{-(n+1)/2} dζ / 2πi`; the lower half, for the other is its mirror image.
-
-    The place and the step grow with n as the singular line Im u = 1 gains strength (of order 2n at the antipode).
-    """
-    mu, step = 3 + 0.8 * n, 2 * math.pi / (41 + 2.8 * n)
-    count = math.ceil(math.sqrt(_NEGLIGIBLE / mu) / step)
-    u = (torch.arange(count, dtype=torch.float64, device=device) + 0.5) * step
-    root = torch.complex(torch.ones_like(u), -u)
-    weights = 2 * step / math.pi * mu ** ((1 - n) / 2) * (mu * root * root).exp() * root ** (-n)
-    return mu * root * root, weights
-
-
-def _contour_sum(n: int, parts: Tensor, zeta: Tensor, weights: Tensor) -> Tensor:
-    """The sum over nodes for rows of angle, rest and time, `(N, 3)`; it is positive.
-
-    In the far half all angles are measured from π, which keeps the digits next to the antipode.
-    """
-    angle, rest, t = parts.split(1, -1)
-    step = 2 * t * zeta  # θ² - v, [N, nodes]
-    phi = (angle.square() - step).sqrt()
-    plus, minus = (phi + angle) / 2, -step / (phi + angle) / 2
-    far = angle > rest
-    from_pi = (rest * (math.pi + angle) + step) / (math.pi + phi)  # π - φ
-    sin_phi = torch.where(far, from_pi, phi).sin()
-    sin_plus = torch.where(far, (rest + from_pi) / 2, plus).sin()
-    sin_minus = minus.sin()
-    if n % 2:
-        kernel = _power(plus * minus / (sin_plus * sin_minus), (n + 1) // 2)
-    else:
-        root = _upper_root(sin_plus, plus) * _upper_root(sin_minus, minus)
-        kernel = _power((plus.sqrt() * minus.sqrt()) / root, n + 1)
-    return (weights * kernel * sin_phi / phi).real.sum(-1)
-
-
-def _upper_root(sine: Tensor, z: Tensor) -> Tensor:
-    """`√(sin z)` continued through the upper half-plane from (0, π) to Re z < 7π/2: its sign turns at 3π/2."""
-    return torch.where(z.real > 1.5 * math.pi, -1.0, 1.0) * sine.sqrt()
-
-
-def _power(z: Tensor, exponent: int) -> Tensor:
-    """A positive integer power by squaring: a complex `pow` is several times slower."""
-    result: Tensor | None = None
-    while True:
-        if exponent & 1:
-            result = z if result is None else result * z
-        exponent >>= 1
-        if not exponent:
-            return z if result is None else result
-        z = z * z

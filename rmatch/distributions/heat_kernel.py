@@ -94,6 +94,11 @@ class HeatKernel(Distribution):
         """The score `∇ log K`, in closed form: `log_x(mean) / t` in flat space and for small t."""
         return self._law.score(*self._in_float64(x)).to(x.dtype)
 
+    def log_prob_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both at little more than the price of one."""
+        log_prob, score = self._law.log_prob_and_score(*self._in_float64(x))
+        return log_prob.to(x.dtype), score.to(x.dtype)
+
     def _in_float64(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self._require_shape(x)
         mean = self.manifold.project(self.mean.to(x.device, torch.float64))

@@ -99,7 +99,7 @@ class HeatPath(ProbabilityPath):
 
     def log_prob(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The log-density of p_t at `x` in nats with respect to dV_g, `(*batch)`; `t` is a number or `(*batch)`."""
-        return self._joint(self._kernels(t, x), x).logsumexp(-1)
+        return self._weighted(self._kernels(t, x).log_prob(self._beside(x))).logsumexp(-1)
 
     def score(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The score `∇log p_t` at `x`: the mean of the kernels' scores, by how likely each mean is."""
@@ -107,10 +107,9 @@ class HeatPath(ProbabilityPath):
 
     def log_prob_and_score(self, t: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both from one evaluation of the kernels."""
-        kernels = self._kernels(t, x)
-        joint = self._joint(kernels, x)
-        posterior = joint.softmax(-1)  # [*batch, K]
-        scores = kernels.score(self._beside(x))  # [*batch, K, *point]
+        logs, scores = self._kernels(t, x).log_prob_and_score(self._beside(x))  # [*batch, K], [*batch, K, *point]
+        joint = self._weighted(logs)
+        posterior = joint.softmax(-1)
         posterior = posterior.reshape(*posterior.shape, *(1 for _ in self.manifold.point_shape))
         return joint.logsumexp(-1), (posterior * scores).sum(-1 - len(self.manifold.point_shape))
 
@@ -119,10 +118,9 @@ class HeatPath(ProbabilityPath):
         time = self._heat_time(t, x)
         return HeatKernel(self.manifold, self.means.to(x.device), time.unsqueeze(-1) if time.dim() else time)
 
-    def _joint(self, kernels: HeatKernel, x: Tensor) -> Tensor:
-        """`log w_k + log K_k(x)`: `(*batch, K)`."""
-        logs = kernels.log_prob(self._beside(x))
-        return logs + self.weights.to(x.device, logs.dtype).log()
+    def _weighted(self, logs: Tensor) -> Tensor:
+        """`log w_k + log K_k`: `(*batch, K)`."""
+        return logs + self.weights.to(logs.device, logs.dtype).log()
 
     def _beside(self, x: Tensor) -> Tensor:
         """Points with an axis for the means, `(*batch, 1, *point_shape)`."""
