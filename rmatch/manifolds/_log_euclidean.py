@@ -7,10 +7,12 @@ from torch import Tensor
 
 from rmatch.manifolds._spd_metric import SPDMetric
 from rmatch.manifolds._symmetric import (
+    Spectrum,
     exp_derivative,
     exp_derivative_inverse,
     frobenius_norm,
     log_det_sinhc,
+    spectrum,
     symmetric_basis,
     symmetric_exp,
     symmetric_log,
@@ -25,25 +27,35 @@ class LogEuclidean(SPDMetric):
 
     def whiten(self, x: Tensor, v: Tensor) -> Tensor:
         """The derivative of the logarithm along `v`."""
-        return exp_derivative_inverse(symmetric_log(x), v)
+        z, decomposition = _log(x)
+        return exp_derivative_inverse(z, v, decomposition=decomposition)
 
     def colour(self, x: Tensor, s: Tensor) -> Tensor:
         """The derivative of the exponential at `log x` along `s`."""
-        return exp_derivative(symmetric_log(x), s)
+        z, decomposition = _log(x)
+        return exp_derivative(z, s, decomposition=decomposition)
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """The Frobenius product of the derivatives of the logarithm, from one decomposition."""
+        z, decomposition = _log(x)
+        first = exp_derivative_inverse(z, u, decomposition=decomposition)
+        second = first if u is v else exp_derivative_inverse(z, v, decomposition=decomposition)
+        return (first * second).sum((-2, -1))
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The matrix `exp(log x + Dlog_x[v])`."""
-        z = symmetric_log(x)
-        return symmetric_exp(z + exp_derivative_inverse(z, v))
+        z, decomposition = _log(x)
+        return symmetric_exp(z + exp_derivative_inverse(z, v, decomposition=decomposition))
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The vector `Dexp_{log x}[log y - log x]`."""
-        z = symmetric_log(x)
-        return exp_derivative(z, symmetric_log(y) - z)
+        z, decomposition = _log(x)
+        return exp_derivative(z, symmetric_log(y) - z, decomposition=decomposition)
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The Frobenius norm of `log y - log x`."""
-        return frobenius_norm(symmetric_log(y) - symmetric_log(x))
+        z, w = symmetric_log(torch.stack(torch.broadcast_tensors(x, y))).unbind(0)
+        return frobenius_norm(w - z)
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """The vector with the same derivative of the logarithm, whatever the way."""
@@ -54,12 +66,14 @@ class LogEuclidean(SPDMetric):
         start = symmetric_log(x)
         change = symmetric_log(y) - start
         z = start + s * change
-        return symmetric_exp(z), exp_derivative(z, change)
+        decomposition = spectrum(z)
+        point = exp_derivative(z, decomposition=decomposition)
+        return point, exp_derivative(z, change, decomposition=decomposition)
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The vector `Dexp_z[Dexp_z[df]]`, `z = log x`, for the derivative is self-adjoint."""
-        z = symmetric_log(x)
-        return exp_derivative(z, exp_derivative(z, df))
+        z, decomposition = _log(x)
+        return exp_derivative(z, exp_derivative(z, df, decomposition=decomposition), decomposition=decomposition)
 
     def metric(self, x: Tensor) -> Tensor:
         """The product of the symmetric n² × n² matrix of Dlog_x with itself."""
@@ -87,3 +101,10 @@ class LogEuclidean(SPDMetric):
     def log_det_exp(self, x: Tensor, v: Tensor) -> Tensor:
         """Zero: in the logarithm `exp` is a translation."""
         return (x + v).new_zeros(torch.broadcast_shapes(x.shape, v.shape)[:-2])
+
+
+def _log(x: Tensor) -> tuple[Tensor, Spectrum]:
+    """The logarithm and its spectral decomposition."""
+    vectors, values = spectrum(x)
+    decomposition = vectors, values.log()
+    return symmetric_log(x, decomposition), decomposition

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from rmatch._numerics import possibly_any
+from rmatch.manifolds._divided_differences import decay
 from rmatch.manifolds._symmetric import (
     Gradients,
     Needed,
     Saved,
-    decay,
     divide,
     frobenius_norm,
     multiply,

@@ -20,6 +20,12 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from rmatch._numerics import sqrt
+from rmatch.manifolds._divided_differences import (
+    decay,
+    exp_divided_differences,
+    langevin,
+    langevin_divided_difference,
+)
 
 Spectrum = tuple[Tensor, Tensor]
 """Orthogonal matrices Q `(*batch, n, n)` and eigenvalues z `(*batch, n)`, as constants."""
@@ -27,10 +33,6 @@ Spectrum = tuple[Tensor, Tensor]
 Saved = tuple[Tensor, ...]
 Needed = tuple[bool, ...]
 Gradients = tuple[Tensor | None, ...]
-
-# Arguments within it share a Taylor series; a quotient of differences over a larger gap loses no more than a digit.
-_CLOSE = 0.5
-_TERMS = 14  # of that series: (0.25)^14 / 14! is 1e-20
 
 
 def transpose(a: Tensor) -> Tensor:
@@ -135,64 +137,6 @@ def _weights(diagonal: Tensor, other: float, like: Tensor) -> Tensor:
     """1 on the diagonal and `other` elsewhere, in the precision of `like`."""
     one = torch.ones((), dtype=like.dtype, device=like.device)
     return torch.where(diagonal, one, other * one)
-
-
-def exp_divided_differences(z: Tensor, order: int) -> Tensor:
-    """The table `exp[z_i0, ..., z_ik]` of divided differences, k = `order`: `(*batch, n) -> (*batch, n, ..., n)`.
-
-    The first is `exp(max) (1 - exp(-d)) / d`, d = |z_i - z_j|. A higher one is the quotient of a difference over the
-    gap of the outermost two arguments, or, where these are close, the Taylor series `exp(c) Σ_m h_m / (m + k)!` about
-    their mean c, h_m the complete homogeneous polynomial of the offsets from c.
-
-    Args:
-        z: Eigenvalues in ascending order.
-        order: At least 1.
-    """
-    n = z.shape[-1]
-    first, second = z.unsqueeze(-1), z.unsqueeze(-2)
-    table = torch.maximum(first, second).exp() * decay((first - second).abs())
-    for k in range(2, order + 1):
-        tuples = torch.combinations(torch.arange(n, device=z.device), r=k + 1, with_replacement=True)  # ascending
-        arguments = z[..., tuples]  # [*batch, tuples, k + 1]
-        flat = table.flatten(z.dim() - 1)
-        rise = flat[..., _code(tuples[:, 1:], n)] - flat[..., _code(tuples[:, :-1], n)]
-        gap = arguments[..., -1] - arguments[..., 0]
-        close = gap < _CLOSE
-        unique = torch.where(close, _taylor(arguments), rise / torch.where(close, 1.0, gap))
-        everywhere = torch.cartesian_prod(*[torch.arange(n, device=z.device)] * (k + 1)).sort(-1).values
-        lookup = torch.searchsorted(_code(tuples, n), _code(everywhere, n))
-        table = unique[..., lookup].unflatten(-1, (n,) * (k + 1))
-    return table
-
-
-def decay(d: Tensor) -> Tensor:
-    """The function `(1 - exp(-d)) / d` of d >= 0."""
-    zero = d == 0
-    return torch.where(zero, 1.0, -torch.expm1(-d) / (d + zero))
-
-
-def _code(tuples: Tensor, n: int) -> Tensor:
-    """Each row of indices as one number in base n."""
-    return (tuples * n ** torch.arange(tuples.shape[-1] - 1, -1, -1, device=tuples.device)).sum(-1)
-
-
-def _taylor(arguments: Tensor) -> Tensor:
-    """The divided difference of exp over the last axis, ascending and close together."""
-    k = arguments.shape[-1] - 1
-    centre = (arguments[..., 0] + arguments[..., -1]) / 2
-    offsets = (arguments - centre.unsqueeze(-1)).unbind(-1)
-    homogeneous = [torch.ones_like(centre)] * (k + 1)  # h_m of the first 1, 2, ..., k + 1 offsets
-    factor = 1.0
-    for m in range(1, k + 1):
-        factor /= m
-    total = factor * homogeneous[-1]
-    for m in range(1, _TERMS):
-        previous, homogeneous = homogeneous, [homogeneous[0] * offsets[0]]
-        for offset, value in zip(offsets[1:], previous[1:], strict=True):
-            homogeneous.append(homogeneous[-1] + offset * value)
-        factor /= m + k
-        total = total + factor * homogeneous[-1]
-    return centre.exp() * total
 
 
 # ---- autograd functions: (Q, z, matrix, ...) -> result ---------------------------------------------------------------
@@ -370,7 +314,7 @@ class _LogDetSinhcGradient(SpectralFunction):
     def forward(vectors: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
         del matrix
         half = (values.unsqueeze(-1) - values.unsqueeze(-2)) / 2
-        return from_spectrum(vectors, _langevin(half).sum(-1) / 2)
+        return from_spectrum(vectors, langevin(half).sum(-1) / 2)
 
     @staticmethod
     def cotangents(saved: Saved, needed: Needed, grad: Tensor) -> Gradients:
@@ -394,7 +338,7 @@ class _LogDetSinhcHessian(SpectralFunction):
         del matrix
         turned = transpose(vectors) @ direction @ vectors
         half = (values.unsqueeze(-1) - values.unsqueeze(-2)) / 2
-        slopes = _langevin_divided_difference(half.unsqueeze(-2), half.unsqueeze(-3))  # [*batch, i, j, k]
+        slopes = langevin_divided_difference(half.unsqueeze(-2), half.unsqueeze(-3))  # [*batch, i, j, k]
         diagonal = turned.diagonal(dim1=-2, dim2=-1)
         pairs = slopes.diagonal(dim1=-3, dim2=-2)  # [*batch, k, i]: L'(h_ik)
         on = (pairs * (diagonal.unsqueeze(-2) - diagonal.unsqueeze(-1))).sum(-2)
@@ -419,51 +363,4 @@ class _LogDetSinhcHessian(SpectralFunction):
 
 _NO_THIRD_DERIVATIVE = (
     "the volume of SPD (log_det_exp, log-Euclidean log_volume_density) has two derivatives, not three"
-)
-
-
-def _langevin_divided_difference(a: Tensor, b: Tensor) -> Tensor:
-    """The divided difference `L[a, b]`; for close a, b it is `1/(ab) - sinhc(a - b) / (sinh a sinh b)`."""
-    gap = a - b
-    close = gap.abs() < _CLOSE / 2
-    near = close & (a.abs() < _CLOSE) & (b.abs() < _CLOSE)
-    p, q = torch.where(near, a, 0.0), torch.where(near, b, 0.0)
-    square_p, square_q = p * p, q * q
-    # Horner's scheme for Σ c_k h_{2k-2}(p, q), h_m the complete homogeneous polynomials
-    value, slope = torch.zeros_like(p), torch.zeros_like(p)
-    for coefficient in _LANGEVIN:
-        slope = slope * square_p + value
-        value = value * square_q + coefficient
-    series = value + p * (p + q) * slope
-    middle = close & ~near
-    p, q = torch.where(middle, a, 1.0), torch.where(middle, b, 1.0)
-    apart = (p - q).abs()
-    between = 1 / (p * q) - apart.exp() * decay(2 * apart) / (p.sinh() * q.sinh())
-    rise = (_langevin(a) - _langevin(b)) / torch.where(close, 1.0, gap)
-    return torch.where(near, series, torch.where(middle, between, rise))
-
-
-def _langevin(h: Tensor) -> Tensor:
-    """The odd function `coth h - 1/h`."""
-    small = h.abs() < _CLOSE
-    square = torch.where(small, h * h, 0.0)
-    series = torch.zeros_like(h)
-    for coefficient in _LANGEVIN:
-        series = series * square + coefficient
-    away = torch.where(small, 1.0, h)
-    return torch.where(small, h * series, 1 / torch.tanh(away) - 1 / away)
-
-
-# Taylor coefficients 2^{2k} B_{2k} / (2k)! of coth h - 1/h, k = 10, ..., 1 (B_k: Bernoulli's numbers).
-_LANGEVIN = (
-    -349222 / 1531329465290625,
-    87734 / 38979295480125,
-    -3617 / 162820783125,
-    4 / 18243225,
-    -1382 / 638512875,
-    2 / 93555,
-    -1 / 4725,
-    2 / 945,
-    -1 / 45,
-    1 / 3,
 )

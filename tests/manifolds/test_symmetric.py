@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 from rmatch.manifolds import _symmetric as S
+from rmatch.manifolds._divided_differences import exp_divided_differences
 
 from .reference_spd import error, matrix_function
 
@@ -96,12 +97,12 @@ def test_derivative_of_log_agrees_with_block_triangular_matrices(values: list[fl
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.1, 0.1], [-0.2, 0.2, 0.3], [-3.0, -1.0, 2.0, 2.0], [0.0, 0.2, 0.45, 0.7]])
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(("order", "allowed"), [(1, 2e-15), (2, 1e-14), (3, 3e-13)])  # a digit for each quotient
 def test_divided_differences_of_exp_agree_with_the_exponential_of_a_bidiagonal_matrix(
-    values: list[float], order: int
+    values: list[float], order: int, allowed: float
 ) -> None:
     """`exp[z_0, ..., z_k]` is the corner of exp of the matrix with z on the diagonal and 1 above (Opitz 1964)."""
-    table = S.exp_divided_differences(torch.tensor(values, dtype=torch.float64), order)
+    table = exp_divided_differences(torch.tensor(values, dtype=torch.float64), order)
     assert table.shape == (len(values),) * (order + 1)
     for index in torch.cartesian_prod(*[torch.arange(len(values))] * (order + 1)).reshape(-1, order + 1).tolist():
         with mp.workdps(40):
@@ -109,7 +110,7 @@ def test_divided_differences_of_exp_agree_with_the_exponential_of_a_bidiagonal_m
             for i in range(order):
                 bidiagonal[i, i + 1] = 1
             wanted = mp.expm(bidiagonal)[0, order]
-        assert abs(float(table[tuple(index)]) / float(wanted) - 1) <= 2e-14, index
+        assert abs(float(table[tuple(index)]) / float(wanted) - 1) <= allowed, index
 
 
 @every_near_spectrum
