@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         Cosine,
         Coupling,
         Diffusion,
+        EmpiricalPath,
         FlowPath,
         GeodesicPath,
         HeatPath,
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
         ProbabilityPath,
         Schedule,
         ScoreModel,
+        StochasticInterpolant,
         posterior_velocity,
     )
     from rmatch.solvers import (
@@ -136,6 +138,7 @@ __all__ = [
     "Distribution",
     "DormandPrince",
     "EmbeddedManifold",
+    "EmpiricalPath",
     "Euclidean",
     "Euler",
     "FitResult",
@@ -184,6 +187,7 @@ __all__ = [
     "SolverError",
     "SpecialOrthogonal",
     "Sphere",
+    "StochasticInterpolant",
     "TangentError",
     "TangentMLP",
     "Torus",

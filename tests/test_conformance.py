@@ -123,9 +123,11 @@ PATHS: list[rm.ConditionalPath] = [
     )
     for schedule in SCHEDULES
 ]
+PATHS.append(rm.StochasticInterpolant(rm.Sphere(2), 0.3, floor=1e-4))
 PROBABILITY_PATHS: list[rm.ProbabilityPath] = [
     rm.FlowPath(fields.TangentMLP(rm.Sphere(2), width=16, depth=2), rm.Uniform(rm.Sphere(2)), rm.RK4(8)),
     rm.HeatPath(rm.Sphere(2), torch.eye(3), [1.0, 2.0, 3.0], start=0.05, end=0.5),
+    rm.EmpiricalPath(rm.StochasticInterpolant(rm.Sphere(2), 0.3, floor=0.2), torch.eye(3), torch.eye(3).roll(1, 0)),
     rm.HeatPath(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), start=0.5, end=0.05, schedule=rm.Cosine()),
 ]
 COUPLINGS: list[rm.Coupling] = [rm.Independent(), rm.OptimalTransport(rm.Sphere(2))]

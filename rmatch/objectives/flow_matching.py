@@ -78,12 +78,12 @@ class FlowMatching:
         Args:
             field: The field to train.
             x1: Data points `(B, *point_shape)`.
-            generator: Source of the base points and times.
+            generator: Source of the base points, the times and the path's noise.
         """
         x0 = self.base.sample((len(x1),), generator=generator, dtype=x1.dtype, device=x1.device)
         x0, x1 = self.coupling.couple(x0, x1)
         t = self._times(len(x1), x1, generator)
-        x_t, target = self.path.sample(t, x0, x1)
+        x_t, target = self.path.sample(t, x0, x1, generator=generator)
         if self.rao_blackwell:
             target = self._average(t, x_t, target, x1)
         error = field(t, x_t) - target

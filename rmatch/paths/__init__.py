@@ -3,9 +3,11 @@
 from rmatch.paths.base import ConditionalPath, PathSample, ProbabilityPath
 from rmatch.paths.couplings import Coupling, Independent, OptimalTransport
 from rmatch.paths.diffusion import Diffusion, NoisedSample, ProbabilityFlow, ScoreModel
+from rmatch.paths.empirical import EmpiricalPath
 from rmatch.paths.flow import FlowPath
 from rmatch.paths.geodesic import GeodesicPath
 from rmatch.paths.heat import HeatPath
+from rmatch.paths.interpolant import StochasticInterpolant
 from rmatch.paths.posterior import posterior_velocity
 from rmatch.paths.schedules import Cosine, Linear, Polynomial, Schedule
 
@@ -14,6 +16,7 @@ __all__ = [
     "Cosine",
     "Coupling",
     "Diffusion",
+    "EmpiricalPath",
     "FlowPath",
     "GeodesicPath",
     "HeatPath",
@@ -27,5 +30,6 @@ __all__ = [
     "ProbabilityPath",
     "Schedule",
     "ScoreModel",
+    "StochasticInterpolant",
     "posterior_velocity",
 ]

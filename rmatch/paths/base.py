@@ -29,22 +29,23 @@ class ConditionalPath(ABC):
     manifold: Manifold
 
     @abstractmethod
-    def sample(self, t: Tensor, x0: Tensor, x1: Tensor) -> PathSample:
+    def sample(self, t: Tensor, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> PathSample:
         """The point of each curve at its time and its velocity.
 
         Args:
             t: Times in [0, 1], a scalar or `(*batch)`.
             x0: Base points `(*batch, *point_shape)`.
             x1: Data points of the same shape.
+            generator: Source of the noise, for paths that have some.
         """
 
-    @abstractmethod
     def velocity(self, t: Tensor, x: Tensor, x1: Tensor) -> Tensor:
         """The velocity `u_t(x | x1)` of the curve that is at `x` at time t < 1 and ends in `x1`."""
+        raise OptionError(f"the velocity of {self!r} is not known from the end point alone; do without rao_blackwell")
 
-    @abstractmethod
     def log_conditional(self, t: Tensor, x: Tensor, x1: Tensor, base: Distribution) -> Tensor:
         """The log-density of `x_t` given x1, for x0 drawn from `base` independently of x1; -inf where it has none."""
+        raise OptionError(f"the density of {self!r} is not known from the end point alone; do without rao_blackwell")
 
 
 class ProbabilityPath(ABC):

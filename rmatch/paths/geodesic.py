@@ -37,8 +37,9 @@ class GeodesicPath(ConditionalPath):
         self.manifold = manifold
         self.schedule = Linear() if schedule is None else schedule
 
-    def sample(self, t: Tensor, x0: Tensor, x1: Tensor) -> PathSample:
-        """The point of each geodesic at its time and its velocity; see `ConditionalPath.sample`."""
+    def sample(self, t: Tensor, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> PathSample:
+        """The point of each geodesic at its time and its velocity; see `ConditionalPath.sample`. There is no noise."""
+        del generator
         point, velocity = self.manifold.geodesic_with_velocity(x0, x1, self.schedule.kappa(t))
         rate = self.schedule.rate(t)
         if isinstance(rate, Tensor):
