@@ -81,6 +81,7 @@ DISTRIBUTIONS: list[rm.Distribution] = [
     rm.HeatKernel(rm.Sphere(2), torch.tensor([0.0, 0.6, 0.8]), 0.5),
     rm.HeatKernel(rm.Torus(2), torch.tensor([0.1, 6.2]), 0.5),
     rm.HeatKernel(rm.Euclidean(3), torch.tensor([1.0, 0.0, -2.0]), 4.0),
+    rm.HeatKernel(rm.SpecialOrthogonal(3), torch.eye(3), 0.5),
     rm.HeatKernel(rm.PoincareBall(2), torch.tensor([0.1, 0.3]), 0.5),
     rm.HeatKernel(rm.Lorentz(3), torch.tensor([1.25, 0.0, 0.75, 0.0]), 0.5),
     rm.HeatKernel(rm.Product(rm.Sphere(2), rm.Torus(1)), torch.tensor([0.0, 0.6, 0.8, 6.2]), 0.5),
@@ -323,6 +324,14 @@ def test_distribution_samples_and_densities(
     assert log_prob.dtype == score.dtype == dtype
     assert bool(torch.isfinite(log_prob).all() and torch.isfinite(score).all())
     assert M.check_tangent(x, score) is None
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
+def test_distribution_refuses_points_of_another_manifold(distribution: rm.Distribution) -> None:
+    shape = (*distribution.manifold.point_shape[:-1], distribution.manifold.point_shape[-1] + 1)
+    for call in (distribution.log_prob, distribution.score):
+        with pytest.raises(rm.ShapeError, match=r"points on .* have shape"):
+            call(torch.zeros(5, *shape))
 
 
 # ------------------------------------------------------------------------------------------------- fields

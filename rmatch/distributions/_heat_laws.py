@@ -15,7 +15,7 @@ from rmatch.distributions import _circle_heat
 from rmatch.distributions._hyperbolic_heat import Hyperbolic, sample_distance
 from rmatch.distributions._radial_heat import Separation, log_kernel, log_kernel_and_slope
 from rmatch.distributions._sphere_heat import Round, sample_angle
-from rmatch.manifolds import Euclidean, HyperbolicSpace, Manifold, Product, Sphere, Torus
+from rmatch.manifolds import Euclidean, HyperbolicSpace, Manifold, Product, SpecialOrthogonal, Sphere, Torus
 
 _HALF_LOG_PERIOD = 0.5 * math.log(2 * math.pi)
 
@@ -44,7 +44,8 @@ class HeatLaw(ABC):
 def heat_law(manifold: Manifold) -> HeatLaw:
     """The heat kernel of a manifold; raises `OptionError` where none is known."""
     raise OptionError(
-        f"no heat kernel is known on {manifold!r}; use Sphere, Torus, Euclidean, PoincareBall or Lorentz, or a Product"
+        f"no heat kernel is known on {manifold!r}; use Sphere, Torus, SpecialOrthogonal, Euclidean, PoincareBall or "
+        "Lorentz, or a Product of them"
     )
 
 
@@ -61,6 +62,11 @@ def _(manifold: Torus) -> HeatLaw:
 @heat_law.register
 def _(manifold: Sphere) -> HeatLaw:
     return _SphereLaw(manifold)
+
+
+@heat_law.register
+def _(manifold: SpecialOrthogonal) -> HeatLaw:
+    return _RotationLaw(manifold)
 
 
 @heat_law.register
@@ -139,6 +145,56 @@ class _SphereLaw(HeatLaw):
         minus, plus = norm(x.detach() - mean.detach()), norm(x.detach() + mean.detach())
         angle, rest = 2 * torch.atan2(minus, plus), 2 * torch.atan2(plus, minus)
         return Separation(dot(x, mean).squeeze(-1) / self.radius**2, angle.squeeze(-1), rest.squeeze(-1))
+
+
+class _RotationLaw(HeatLaw):
+    """Rotations are the sphere S³ of radius 2 with antipodes made one: the sum of its kernel over both.
+
+    A rotation by the angle ω is the unit quaternion with `c = cos(ω/2)` and its negative.
+    """
+
+    form = Round()
+
+    def __init__(self, manifold: SpecialOrthogonal) -> None:
+        self.manifold = manifold
+
+    def log_prob(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        near, far = self._lifts(mean, x, self._quaternion(mean, x))
+        a, b = log_kernel(self.form, 3, near, time / 4), log_kernel(self.form, 3, far, time / 4)
+        return torch.logaddexp(a, b) - 3 * math.log(2)
+
+    def score(self, mean: Tensor, time: Tensor, x: Tensor) -> Tensor:
+        return self.log_prob_and_score(mean, time, x)[1]
+
+    def log_prob_and_score(self, mean: Tensor, time: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient of c is half of `x [v]`, with v the vector part of the quaternion of xᵀ mean."""
+        quaternion = self._quaternion(mean, x)
+        near, far = self._lifts(mean, x, quaternion)
+        (a, slope_a), (b, slope_b) = (log_kernel_and_slope(self.form, 3, lift, time / 4) for lift in (near, far))
+        total = torch.logaddexp(a, b)
+        by_c = (a - total).exp() * slope_a - (b - total).exp() * slope_b
+        score = x @ _cross(by_c.unsqueeze(-1) / 2 * quaternion[..., 1:])
+        return total - 3 * math.log(2), score
+
+    def sample(self, mean: Tensor, time: Tensor, generator: torch.Generator | None) -> Tensor:
+        length = 2 * sample_angle(3, time.detach().reshape(-1) / 4, generator).reshape(time.shape)
+        v = self.manifold.random_tangent(mean, generator=generator)
+        return self.manifold.exp(mean, (length / self.manifold.norm(mean, v)).unsqueeze(-1).unsqueeze(-1) * v)
+
+    def _quaternion(self, mean: Tensor, x: Tensor) -> Tensor:
+        return self.manifold.to_quaternions(x.transpose(-1, -2) @ mean)
+
+    def _lifts(self, mean: Tensor, x: Tensor, quaternion: Tensor) -> tuple[Separation, Separation]:
+        c = quaternion[..., 0]
+        half = self.manifold.dist(x.detach(), mean.detach()) / 2
+        return Separation(c, half, math.pi - half), Separation(-c, math.pi - half, half)
+
+
+def _cross(v: Tensor) -> Tensor:
+    """The matrix of `z -> v × z`: `(*batch, 3) -> (*batch, 3, 3)`."""
+    a, b, c = v.unbind(-1)
+    zero = torch.zeros_like(a)
+    return torch.stack([zero, -c, b, c, zero, -a, -b, a, zero], -1).reshape(*v.shape, 3)
 
 
 class _HyperbolicLaw(HeatLaw):

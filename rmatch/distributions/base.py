@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from rmatch._errors import ShapeError
 from rmatch._typing import Shape
 from rmatch.manifolds import Manifold
 
@@ -49,3 +50,11 @@ class Distribution(ABC):
     def score(self, x: Tensor) -> Tensor:
         """The score `∇ log p(x)`, a tangent vector: the Riemannian gradient of `log_prob`."""
         return self.manifold.gradient(self.log_prob)(x)
+
+
+def require_shape(manifold: Manifold, x: Tensor) -> None:
+    """Raise `ShapeError` where `x` has not the shape of points of the manifold, for example those of another one."""
+    rank = len(manifold.point_shape)
+    if tuple(x.shape[x.dim() - rank :]) != manifold.point_shape:
+        wanted = ", ".join(("*batch", *map(str, manifold.point_shape)))
+        raise ShapeError(f"points on {manifold!r} have shape ({wanted}), got {tuple(x.shape)}")

@@ -8,7 +8,7 @@ from torch import Tensor
 from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions._heat_laws import heat_law
-from rmatch.distributions.base import Distribution
+from rmatch.distributions.base import Distribution, require_shape
 from rmatch.manifolds import Manifold
 
 __all__ = ["HeatKernel"]
@@ -23,6 +23,7 @@ class HeatKernel(Distribution):
 
     * on `Sphere(n)` by a contour integral for early times and by spherical harmonics for late ones (tested to n = 15);
     * on `Torus(d)` by both theta series, one factor for each angle;
+    * on `SpecialOrthogonal(3)` as the sum over both points of S³ that are a rotation;
     * on `PoincareBall(n)` and `Lorentz(n)` in closed form for odd n, by an integral of the next odd one for even n;
     * on `Euclidean(n)` it is the normal law of covariance t I;
     * on a `Product` the motions of the factors are independent.
@@ -32,7 +33,8 @@ class HeatKernel(Distribution):
     float32.
 
     Args:
-        manifold: `Sphere`, `Torus`, `Euclidean`, `PoincareBall`, `Lorentz`, or a `Product` of them.
+        manifold: `Sphere`, `Torus`, `SpecialOrthogonal`, `Euclidean`, `PoincareBall`, `Lorentz` or a `Product` of
+            them.
         mean: Where the motion starts, `(*batch, *point_shape)`.
         time: How long it runs, a positive number or `(*batch)`; the two broadcast.
 
@@ -100,16 +102,10 @@ class HeatKernel(Distribution):
         return log_prob.to(x.dtype), score.to(x.dtype)
 
     def _in_float64(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self._require_shape(x)
+        require_shape(self.manifold, x)
         mean = self.manifold.project(self.mean.to(x.device, torch.float64))
         point = x if x.dtype == torch.float64 else self.manifold.project(x.double())
         return mean, self.time.to(x.device), point
-
-    def _require_shape(self, x: Tensor) -> None:
-        rank = len(self.manifold.point_shape)
-        if tuple(x.shape[x.dim() - rank :]) != self.manifold.point_shape:
-            wanted = ", ".join(("*batch", *map(str, self.manifold.point_shape)))
-            raise ShapeError(f"points on {self.manifold!r} have shape ({wanted}), got {tuple(x.shape)}")
 
     def __repr__(self) -> str:
         """The constructor call, with the size of a batch in place of its entries."""

@@ -12,7 +12,7 @@ from rmatch._errors import DataError, OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions._bandwidth import best_bandwidth
 from rmatch.distributions._kernels import ProductKernel, kernel_of
-from rmatch.distributions.base import Distribution
+from rmatch.distributions.base import Distribution, require_shape
 from rmatch.manifolds import Manifold, Product
 
 __all__ = ["KernelDensity"]
@@ -134,6 +134,7 @@ class KernelDensity(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`; the work is `len(points)` for each."""
+        require_shape(self.manifold, x)
         kernel, count, rate = self._kernel, len(self.points), -0.5 / self._width**2
         batch = x.shape[: x.dim() - len(self.manifold.point_shape)]
         queries = x.reshape(-1, *self.manifold.point_shape)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
-from rmatch.distributions.base import Distribution
+from rmatch.distributions.base import Distribution, require_shape
 
 __all__ = ["Mixture"]
 
@@ -75,10 +75,12 @@ class Mixture(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`."""
+        require_shape(self.manifold, x)
         return self._joint(x).logsumexp(-1)
 
     def score(self, x: Tensor) -> Tensor:
         """The posterior mean of the components' scores, in closed form where they have one."""
+        require_shape(self.manifold, x)
         posterior = self._joint(x).softmax(-1)  # [*batch, K]
         over_points = tuple(1 for _ in self.manifold.point_shape)
         parts = [

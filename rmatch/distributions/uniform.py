@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rmatch._errors import OptionError
 from rmatch._typing import Shape
-from rmatch.distributions.base import Distribution
+from rmatch.distributions.base import Distribution, require_shape
 from rmatch.manifolds import Manifold, Product, SpecialOrthogonal, Sphere, Torus
 
 __all__ = ["Uniform"]
@@ -59,11 +59,13 @@ class Uniform(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The constant `-log volume`, shape `(*batch)`."""
+        require_shape(self.manifold, x)
         batch = x.shape[: x.dim() - len(self.manifold.point_shape)]
         return x.new_full(batch, -math.log(self.manifold.volume))
 
     def score(self, x: Tensor) -> Tensor:
         """Zero."""
+        require_shape(self.manifold, x)
         return torch.zeros_like(x)
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from rmatch._errors import OptionError, ShapeError
 from rmatch._numerics import dot
 from rmatch._typing import Shape
 from rmatch.distributions._von_mises_fisher import log_normaliser, sample_on_sphere, sample_on_torus
-from rmatch.distributions.base import Distribution
+from rmatch.distributions.base import Distribution, require_shape
 from rmatch.manifolds import Manifold, Sphere, Torus
 
 __all__ = ["VonMisesFisher"]
@@ -83,6 +83,7 @@ class VonMisesFisher(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`."""
+        require_shape(self.manifold, x)
         manifold, mean = self._place, self._mean_like(x)
         if isinstance(manifold, Sphere):
             gap = x - mean
@@ -94,6 +95,7 @@ class VonMisesFisher(Distribution):
 
     def score(self, x: Tensor) -> Tensor:
         """The tangent part of κ m on the unit sphere, and -κ sin(x_i - m_i) on the torus."""
+        require_shape(self.manifold, x)
         manifold, mean = self._place, self._mean_like(x)
         if isinstance(manifold, Sphere):  # of m - x, which has the same tangent part and no rounding error near m
             return self.concentration / manifold.radius**2 * manifold.to_tangent(x, mean - x)

@@ -8,7 +8,7 @@ from torch import Tensor
 import rmatch.distributions._preimages as _preimages
 from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
-from rmatch.distributions.base import Distribution
+from rmatch.distributions.base import Distribution, require_shape
 from rmatch.manifolds import FlatManifold, Manifold, Product
 
 __all__ = ["WrappedNormal"]
@@ -100,6 +100,7 @@ class WrappedNormal(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-density at `x` in nats with respect to dV_g, shape `(*batch)`."""
+        require_shape(self.manifold, x)
         mean = self.manifold.project(self.mean.to(x.device, x.dtype))
         return _preimages.log_density(self.manifold, mean, self.scale.to(x.device, x.dtype), x)
 

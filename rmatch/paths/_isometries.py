@@ -15,6 +15,7 @@ from rmatch.manifolds import (
     Manifold,
     PoincareBall,
     Product,
+    SpecialOrthogonal,
     Sphere,
     poincare_to_lorentz,
 )
@@ -44,6 +45,12 @@ def _(manifold: FlatManifold, centre: Tensor, velocity: Tensor, x: Tensor) -> Te
 def _(manifold: Sphere, centre: Tensor, velocity: Tensor, x: Tensor) -> Tensor:
     """A rotation in the plane of the centre and its velocity."""
     return (dot(centre, x) * velocity - dot(velocity, x) * centre) / manifold.radius**2
+
+
+@rigid_motion.register
+def _(manifold: SpecialOrthogonal, centre: Tensor, velocity: Tensor, x: Tensor) -> Tensor:
+    """Left multiplication by `exp(s v mᵀ)`, which takes the centre m to `m exp(s mᵀv)`."""
+    return velocity @ centre.transpose(-1, -2) @ x
 
 
 @rigid_motion.register

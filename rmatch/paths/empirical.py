@@ -10,6 +10,7 @@ from torch import Tensor
 from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution
+from rmatch.distributions.base import require_shape
 from rmatch.paths.base import ConditionalPath, ProbabilityPath, require_time
 from rmatch.paths.interpolant import StochasticInterpolant
 
@@ -96,6 +97,7 @@ class EmpiricalPath(ProbabilityPath):
 
     def _beside(self, t: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
         """Times and points with an axis for the data."""
+        require_shape(self.manifold, x)
         require_time(t)
         self._given.require_density(t)
         time = torch.as_tensor(t, dtype=x.dtype, device=x.device).unsqueeze(-1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions import HeatKernel
+from rmatch.distributions.base import require_shape
 from rmatch.distributions.mixture import choose, normalised_weights
 from rmatch.manifolds import Manifold
 from rmatch.paths.base import ProbabilityPath, require_time
@@ -124,6 +125,7 @@ class HeatPath(ProbabilityPath):
 
     def _beside(self, x: Tensor) -> Tensor:
         """Points with an axis for the means, `(*batch, 1, *point_shape)`."""
+        require_shape(self.manifold, x)
         return x.unsqueeze(x.dim() - len(self.manifold.point_shape))
 
     def _time(self, t: Tensor | float, like: Tensor) -> Tensor:

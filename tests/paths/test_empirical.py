@@ -10,7 +10,7 @@ from torch import Tensor
 
 import rmatch as rm
 from rmatch.distributions import Distribution, Mixture, Uniform, WrappedNormal
-from rmatch.manifolds import Euclidean, Lorentz, Manifold, PoincareBall, Product, Sphere, Torus
+from rmatch.manifolds import Euclidean, Lorentz, Manifold, PoincareBall, Product, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths import Cosine, EmpiricalPath, GeodesicPath, StochasticInterpolant
 
 F64 = torch.float64
@@ -30,7 +30,15 @@ def with_noise(M: Manifold) -> EmpiricalPath:
 
 
 GEODESIC: list[Manifold] = [Sphere(2), Torus(2), Euclidean(2), PoincareBall(2), Lorentz(3)]
-NOISY: list[Manifold] = [Sphere(2), Sphere(3), Torus(2), Euclidean(2), PoincareBall(2), Product(Sphere(2), Torus(1))]
+NOISY: list[Manifold] = [
+    SpecialOrthogonal(3),
+    Sphere(2),
+    Sphere(3),
+    Torus(2),
+    Euclidean(2),
+    PoincareBall(2),
+    Product(Sphere(2), Torus(1)),
+]
 every_geodesic = pytest.mark.parametrize("M", GEODESIC, ids=repr)
 every_noisy = pytest.mark.parametrize("M", NOISY, ids=repr)
 

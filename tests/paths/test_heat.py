@@ -10,7 +10,7 @@ from torch import Tensor
 
 import rmatch as rm
 from rmatch.distributions import HeatKernel, Mixture
-from rmatch.manifolds import Euclidean, Lorentz, Manifold, PoincareBall, Product, Sphere, Torus
+from rmatch.manifolds import Euclidean, Lorentz, Manifold, PoincareBall, Product, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths import Cosine, FlowPath, HeatPath, Schedule
 from rmatch.solvers import DormandPrince
 
@@ -23,6 +23,7 @@ MEMBERS: list[Manifold] = [
     Torus(1),
     Torus(2),
     Euclidean(2),
+    SpecialOrthogonal(3),
     PoincareBall(2),
     Lorentz(3, curvature=-0.5),
     Product(Sphere(2), Torus(1)),

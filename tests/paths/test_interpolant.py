@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import rmatch as rm
-from rmatch.manifolds import Euclidean, Lorentz, Manifold, PoincareBall, Product, Sphere, Torus
+from rmatch.manifolds import Euclidean, Lorentz, Manifold, PoincareBall, Product, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths import Cosine, StochasticInterpolant
 from rmatch.paths._isometries import rigid_motion
 
@@ -17,6 +17,7 @@ MEMBERS: list[Manifold] = [
     Sphere(2),
     Sphere(3, radius=2.0),
     Torus(2),
+    SpecialOrthogonal(3),
     Euclidean(2),
     Lorentz(2),
     PoincareBall(2),
