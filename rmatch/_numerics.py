@@ -21,6 +21,9 @@ _Value = TypeVar("_Value", Tensor, tuple[Tensor, Tensor])
 _SMALL_SQUARE = (
     1e-4  # below it three Taylor terms are exact to 1e-19, and 1/s no longer magnifies round-off in derivatives
 )
+_FEW = 16  # entries of an axis that is short: over a long one torch's own sum is fast
+
+_MANY = 1 << 12  # entries of a tensor, from which on a reduction costs more than the calls that it takes
 
 
 def possibly_any(mask: Tensor) -> bool:
@@ -39,18 +42,55 @@ def possibly_any(mask: Tensor) -> bool:
 
 
 def possibly_reaches(x: Tensor, bound: float) -> bool:
-    """Whether any entry of `x` is at least `bound`, or True where that is not to be looked at; see `possibly_any`."""
+    """Whether any entry of `x` is at least `bound` or NaN, or True where that is not to be looked at."""
     if torch.compiler.is_compiling() or x.device.type != "cpu":
         return True
     try:
-        return x.numel() > 0 and x.detach().amax().item() >= bound
+        return x.numel() > 0 and not x.detach().amax().item() < bound
+    except RuntimeError:
+        return True
+
+
+def possibly_below(x: Tensor, bound: float) -> bool:
+    """Whether any entry of `x` is less than `bound` or NaN, or True where that is not to be looked at.
+
+    One pass over the values, where `possibly_any` takes two. A NaN in one row must not decide for the others.
+    """
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return True
+    try:
+        return x.numel() > 0 and not x.detach().amin().item() >= bound
     except RuntimeError:
         return True
 
 
 def dot(u: Tensor, v: Tensor) -> Tensor:
-    """Euclidean inner product over the last axis, kept: `(*batch, k), (*batch, k) -> (*batch, 1)`."""
-    return (u * v).sum(-1, keepdim=True)
+    """Euclidean inner product over the last axis, kept: `(*batch, k), (*batch, k) -> (*batch, 1)`.
+
+    torch sums a short last axis several times slower than it multiplies by ones.
+    """
+    product = u * v
+    if not _multiplies_faster(product):
+        return product.sum(-1, keepdim=True)
+    return product @ product.new_ones(product.shape[-1], 1)
+
+
+def last_sum(product: Tensor) -> Tensor:
+    """The sum over the last axis: `(*batch, k) -> (*batch)`; see `dot`."""
+    return product @ product.new_ones(product.shape[-1]) if _multiplies_faster(product) else product.sum(-1)
+
+
+def _multiplies_faster(x: Tensor) -> bool:
+    """Whether a product with ones is the faster sum, and as exact: autocast would do it in half precision."""
+    return (
+        x.numel() >= _MANY
+        and x.dim() > 1
+        and x.shape[-1] <= _FEW
+        and x.dtype in (torch.float32, torch.float64)
+        and x.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 def norm(v: Tensor) -> Tensor:
@@ -74,10 +114,10 @@ def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
 
     As functions of the square both are entire, so a geodesic x cos|v| + v sin|v|/|v| has no singular point at v = 0.
     """
-    small = s < _SMALL_SQUARE
-    if not possibly_any(small):
+    if not possibly_below(s, _SMALL_SQUARE):
         r = s.sqrt()
         return r.cos(), r.sin() / r
+    small = s < _SMALL_SQUARE
     r = torch.where(small, 1.0, s).sqrt()
     cosine = torch.where(small, 1 - s / 2 * (1 - s / 12 * (1 - s / 30)), r.cos())
     sinc = torch.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42)), r.sin() / r)
@@ -86,10 +126,10 @@ def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
 
 def cosh_and_sinhc(s: Tensor) -> tuple[Tensor, Tensor]:
     """The pair cosh(√s), sinh(√s)/√s as analytic functions of `s >= 0`, with the right derivatives at s = 0."""
-    small = s < _SMALL_SQUARE
-    if not possibly_any(small):
+    if not possibly_below(s, _SMALL_SQUARE):
         r = s.sqrt()
         return r.cosh(), r.sinh() / r
+    small = s < _SMALL_SQUARE
     r = torch.where(small, 1.0, s).sqrt()
     cosh = torch.where(small, 1 + s / 2 * (1 + s / 12 * (1 + s / 30)), r.cosh())
     sinhc = torch.where(small, 1 + s / 6 * (1 + s / 20 * (1 + s / 42)), r.sinh() / r)
@@ -118,10 +158,10 @@ def log_sinhc(s: Tensor) -> Tensor:
 
 def asinhc(s: Tensor) -> Tensor:
     """The quotient asinh(√s)/√s as an analytic function of `s >= 0`, with the right derivatives at s = 0."""
-    small = s < _SMALL_SQUARE
-    if not possibly_any(small):
+    if not possibly_below(s, _SMALL_SQUARE):
         r = s.sqrt()
         return asinh(r) / r
+    small = s < _SMALL_SQUARE
     r = torch.where(small, 1.0, s).sqrt()
     near = torch.where(small, s, 0.0)
     return torch.where(small, 1 - near / 6 * (1 - near * (9 / 20) * (1 - near * (25 / 42))), asinh(r) / r)

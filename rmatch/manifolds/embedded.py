@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from rmatch._numerics import standard_normal
+from rmatch._numerics import last_sum, standard_normal
 from rmatch.manifolds.base import Manifold
 
 
@@ -20,7 +20,7 @@ class EmbeddedManifold(Manifold):
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """The Euclidean inner product of the two arrays, shape `(*batch)`."""
-        product = (u * v).flatten(-len(self.point_shape)).sum(-1)
+        product = last_sum((u * v).flatten(-len(self.point_shape)))
         batch = self._batch(x)
         return product if product.shape == batch else product.expand(torch.broadcast_shapes(product.shape, batch))
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import OptionError
-from rmatch._numerics import cos_and_sinc, dot, norm, perpendicular, possibly_any
+from rmatch._numerics import cos_and_sinc, dot
+from rmatch.manifolds._round import Dist, Exp, Log, Project, Transport
 from rmatch.manifolds.base import Quadrature
 from rmatch.manifolds.embedded import EmbeddedManifold
 
@@ -51,26 +52,20 @@ class Sphere(EmbeddedManifold):
         self.point_shape = (n + 1,)
         self.volume = 2 * math.pi ** ((n + 1) / 2) / math.gamma((n + 1) / 2) * self.radius**n
         self._square = None if self.radius == 1 else self.radius**2  # None: the unit sphere does without a division
+        self._exp, self._log, self._dist = Exp(self.radius), Log(self.radius), Dist(self.radius)
+        self._project, self._transport = Project(self.radius), Transport(self.radius)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The point `cos θ x + sin θ / θ v` with the angle θ = |v| / radius."""
-        cosine, sinc = cos_and_sinc(self._dot(v, v))
-        return torch.addcmul(cosine * x, sinc, v)
+        return self._exp(x, v)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The tangent vector at `x` of length `dist(x, y)` that points to `y`; half a great circle at the antipode."""
-        c, sine, cosine = self._departure(x, y)
-        if not possibly_any(self._is_delicate(sine)):
-            return c * (torch.atan2(sine, cosine) / sine)
-        c = self.to_tangent(x, c)  # what is left of c may be mostly round-off: once more is enough
-        sine = self._over_radius(norm(c))
-        zero = sine == 0
-        ratio = torch.where(zero, 1.0, torch.atan2(sine, cosine) / (sine + zero))
-        return torch.where(zero & (cosine < 0), math.pi * self.radius * perpendicular(x), ratio * c)
+        return self._log(x, y)
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The radius times `2 atan2(|x - y|, |x + y|)` (Kahan, "How futile are mindless assessments", 2006)."""
-        return 2 * self.radius * torch.atan2(norm(x - y), norm(x + y)).squeeze(-1)
+        return self._dist(x, y)
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The point `cos(tθ) x + sin(tθ) e` and its velocity `θ (cos(tθ) e - sin(tθ) x)`.
@@ -78,8 +73,8 @@ class Sphere(EmbeddedManifold):
         Here e is the direction to y, of the length of x.
         """
         s = self._over_points(t)
-        c, sine, cosine = self._departure(x, y)
-        if possibly_any(self._is_delicate(sine)):
+        c, sine, cosine = self._log.departure(x, y, False)
+        if self._log.is_delicate(sine):
             v = self.log(x, y)
             square = self._dot(v, v)
             cos_t, sinc_t = cos_and_sinc(s * s * square)
@@ -99,26 +94,18 @@ class Sphere(EmbeddedManifold):
 
     def project(self, x: Tensor) -> Tensor:
         """`x` scaled to the radius; the centre, from which all points are equally far, goes to the origin."""
-        r = self._over_radius(torch.linalg.vector_norm(x, dim=-1, keepdim=True))
-        zero = r == 0
-        if not possibly_any(zero):
-            return x / r
-        return torch.where(zero, self.origin(dtype=x.dtype, device=x.device), x / (r + zero))
+        return self._project(x)
 
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """The part `v - <x, v> x / radius²` that is orthogonal to `x`."""
         return torch.addcmul(v, self._dot(x, v), x, value=-1)
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
-        """Parallel transport along the great circle: the part along it turns with it, the part across stays.
+        """Parallel transport `v - 2 <s, v>/|s|² s` along the great circle, with s = x + y.
 
-        On the unit sphere, with u = log_x y, θ = |u|, it is `v - <u, v> (½ sinc²(θ/2) u + sinc(θ/2) cos(θ/2) x)`,
-        entire in u.
+        From a point to its antipode s is the direction of `log`.
         """
-        u = self.log(x, y)
-        cos_half, sinc_half = cos_and_sinc(self._dot(u, u) / 4)
-        along = self._dot(u, v) * sinc_half
-        return v - along * (sinc_half / 2 * u + cos_half * x)
+        return self._transport(x, y, v)
 
     def frame(self, x: Tensor) -> Tensor:
         """The first n columns of the Householder reflection that takes the last axis to ∓x: `(*batch, n, n + 1)`."""
@@ -190,17 +177,6 @@ class Sphere(EmbeddedManifold):
         what = "is {gap:.2g} off the manifold" + ("" if self._square is None else " in units of the radius")
         return self._check_gap(x, unit, wanted, what, "use project(x)", tolerance)
 
-    def _departure(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The part of `y` tangent at `x`, and sine and cosine of the angle θ between them.
-
-        The tangent part is taken of y - x in the near half and of y + x in the far half: there these differences are
-        exact, so the direction keeps full relative precision next to x and next to its antipode.
-        """
-        cosine = self._dot(x, y)
-        c = torch.addcmul(y, cosine.sign(), x, value=-1)
-        c = torch.addcmul(c, self._dot(c, x), x, value=-1)
-        return c, self._over_radius(torch.linalg.vector_norm(c, dim=-1, keepdim=True)), cosine
-
     def _dot(self, u: Tensor, v: Tensor) -> Tensor:
         """`<u, v> / radius²`, the last axis kept."""
         product = dot(u, v)
@@ -208,11 +184,6 @@ class Sphere(EmbeddedManifold):
 
     def _over_radius(self, x: Tensor) -> Tensor:
         return x if self._square is None else x / self.radius
-
-    @staticmethod
-    def _is_delicate(sine: Tensor) -> Tensor:
-        """Where x and ±y agree to a few roundings, so that a direction must be purified or chosen."""
-        return sine < 1e3 * torch.finfo(sine.dtype).eps
 
     def __repr__(self) -> str:
         """The constructor call."""

@@ -102,7 +102,7 @@ class Torus(FlatManifold):
             v = self.log(x, y)
         else:
             v = y - x
-            v.sub_((v * self._frequency).round_(), alpha=self._period)  # in place: no third and fourth array
+            v = torch.sub(v, torch.round(v * self._frequency), alpha=self._period)
         s = self._over_points(t)
         return self.project(torch.addcmul(x, s, v) if isinstance(s, Tensor) else torch.add(x, v, alpha=s)), v
 
