@@ -23,7 +23,7 @@ _SMALL_SQUARE = (
 )
 _FEW = 16  # entries of an axis that is short: over a long one torch's own sum is fast
 
-_MANY = 1 << 12  # entries of a tensor, from which on a reduction costs more than the calls that it takes
+MANY = 1 << 12  # entries of a tensor, from which on a reduction costs more than the calls that it takes
 
 
 def possibly_any(mask: Tensor) -> bool:
@@ -64,6 +64,17 @@ def possibly_below(x: Tensor, bound: float) -> bool:
         return True
 
 
+def surely_within(x: Tensor, low: float, high: float) -> bool:
+    """Whether all entries of `x` are known to lie in [low, high); False where that is not to be looked at."""
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return False
+    try:
+        least, most = torch.aminmax(x.detach())
+        return least.item() >= low and most.item() < high
+    except RuntimeError:
+        return False
+
+
 def dot(u: Tensor, v: Tensor) -> Tensor:
     """Euclidean inner product over the last axis, kept: `(*batch, k), (*batch, k) -> (*batch, 1)`.
 
@@ -83,7 +94,7 @@ def last_sum(product: Tensor) -> Tensor:
 def _multiplies_faster(x: Tensor) -> bool:
     """Whether a product with ones is the faster sum, and as exact: autocast would do it in half precision."""
     return (
-        x.numel() >= _MANY
+        x.numel() >= MANY
         and x.dim() > 1
         and x.shape[-1] <= _FEW
         and x.dtype in (torch.float32, torch.float64)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import OptionError
-from rmatch._numerics import possibly_any, possibly_reaches
+from rmatch._numerics import MANY, possibly_any, possibly_reaches, surely_within
 from rmatch.manifolds.base import Quadrature
 from rmatch.manifolds.euclidean import FlatManifold
 
@@ -75,7 +75,7 @@ class Torus(FlatManifold):
             turns = torch.round((y - x) / periods)
             apart = (y - turns.relu() * periods) - (x + turns.clamp_max(0.0) * periods)
             return apart - turns * x.new_tensor([_rounding(period, x.dtype) for period in self.periods])
-        turns = torch.round((y - x) * self._frequency)
+        turns = torch.round((y.detach() - x.detach()) * self._frequency)  # a step function: nothing to differentiate
         ahead = torch.sub(y, turns.relu(), alpha=self._period)
         behind = torch.add(x, turns.clamp_max(0.0), alpha=self._period)
         return torch.sub(ahead - behind, turns, alpha=_rounding(self._period, x.dtype))
@@ -87,6 +87,10 @@ class Torus(FlatManifold):
             wrapped = torch.remainder(x, periods)
             whole = wrapped >= periods
             return wrapped - whole * periods if possibly_any(whole) else wrapped
+        if x.numel() >= MANY:
+            wrapped = self._wrap_nearby(x, self._period)
+            if wrapped is not None:
+                return wrapped
         wrapped = torch.remainder(x, self._period)
         if not possibly_reaches(wrapped, self._period):
             return wrapped
@@ -166,6 +170,17 @@ class Torus(FlatManifold):
                 end = "2π" if period == _TURN else f"{period:.6g}"
                 return f"angles on {self!r} lie in [0, {end}), but these span [{low:.6g}, {high:.6g}]; use project(x)"
         return None
+
+    def _wrap_nearby(self, x: Tensor, period: float) -> Tensor | None:
+        """The remainder, bit for bit, in a third of the time where all is within two periods of 0; else None.
+
+        There the multiple of the period is exact and its difference to x is rounded once, as torch rounds it. Only the
+        quotient next to a whole number can be on the wrong side of it, and then the result is outside.
+        """
+        if not surely_within(x, -2 * period, 2 * period):
+            return None
+        wrapped = torch.sub(x, torch.floor(x.detach() * self._frequency), alpha=period)
+        return wrapped if surely_within(wrapped, 0.0, period) else None
 
     def __repr__(self) -> str:
         """The constructor call."""
