@@ -37,6 +37,22 @@ def test_a_flow_of_zuko_learns_by_maximum_likelihood_and_has_mass_one() -> None:
     assert nll < 3.0  # the uniform density has 3.68
 
 
+def test_hyperbolic_tree_beats_its_base_law(tmp_path: Path) -> None:
+    picture = tmp_path / "tree.png"
+    flow, base = load("hyperbolic_tree").main(steps=100, width=32, picture=picture)
+    assert flow < base - 0.5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_rotations_finds_all_four_poses(tmp_path: Path) -> None:
+    """The uniform law has a share of 1 % within 40 degrees of each pose, the data of a quarter."""
+    picture = tmp_path / "rotations.png"
+    nll, shares = load("rotations").main(steps=100, width=32, picture=picture)
+    assert nll < 3.5  # the uniform density has 4.37
+    assert shares.min() > 0.1
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_example_is_run_here() -> None:
-    tested = {"sphere_airports", "torus_ramachandran", "zuko_on_torus"}
+    tested = {"hyperbolic_tree", "rotations", "sphere_airports", "torus_ramachandran", "zuko_on_torus"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested

@@ -17,7 +17,7 @@ from rmatch.cli.train import train
 
 __all__ = ["app", "main"]
 
-_HELP = """Learn the density of points on a sphere or a torus, from a table to samples and a picture.
+_HELP = """Learn the density of points on a sphere, a torus or another manifold, from a table to samples and a picture.
 
 Begin with real data that are built in:
 

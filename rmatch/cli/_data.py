@@ -58,7 +58,7 @@ def read_points(
             raise DataError(f"no such file: {data}")
         raise OptionError(
             f"say what the points of {data} lie on: --manifold sphere (latitude and longitude, or x, y, z), torus "
-            f"(angles), or another of {', '.join(FAMILIES)}"
+            f"(angles), or another of {', '.join(FAMILIES[2:])}"
         )
     return read_table(path, manifold, columns=columns, unit=unit, minimum_rows=minimum_rows)
 

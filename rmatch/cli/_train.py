@@ -18,6 +18,7 @@ from rmatch._errors import CheckpointError, DependencyError, OptionError, Output
 from rmatch.cli._baselines import Baselines, score_baselines, shared_sites
 from rmatch.cli._data import asked_manifold, is_built_in, read_points
 from rmatch.cli._evaluate import evaluate_run
+from rmatch.cli._float32 import require_float32
 from rmatch.cli._request import TrainRequest
 from rmatch.datasets import Dataset, Split, split
 from rmatch.distributions import default_base
@@ -165,6 +166,8 @@ def _begin(request: TrainRequest) -> _Job:
     _require_device(options.device)
     data = read_points(request.data, asked_manifold(request.manifold), request.columns, request.unit)
     parts = split(len(data), options.seed)
+    base = default_base(data.manifold, data.points[parts.train])
+    require_float32(data, base)
     field = TangentMLP.for_data(
         data.manifold, data.points[parts.train], options.width, options.depth, seed=options.seed
     )
@@ -176,7 +179,7 @@ def _begin(request: TrainRequest) -> _Job:
         field=field.config,
         options=options,
         versions=_versions(),
-        base_scale=base_scale(default_base(data.manifold, data.points[parts.train])),
+        base_scale=base_scale(base),
     )
     return _Job(folder, config, field, data, resume=False)
 
@@ -205,7 +208,7 @@ def _differences(request: TrainRequest, config: RunConfig) -> list[str]:
         asked_data = str(Path(asked_data).resolve())
     pairs: list[tuple[str, Any, tuple[Any, ...]]] = [
         ("data", asked_data, (own_data,)),
-        ("--manifold", _other_manifold(request, config), (str(ManifoldSpec.of(config.manifold)),)),
+        ("--manifold", *_manifolds(request, config)),
         ("--columns", request.columns, (source.columns, config.coordinates.columns)),
         ("--unit", request.unit, (source.unit, config.coordinates.unit)),
     ]
@@ -214,10 +217,12 @@ def _differences(request: TrainRequest, config: RunConfig) -> list[str]:
     return [f"{name} {held[-1]}, not {asked}" for name, asked, held in pairs if asked is not None and asked not in held]
 
 
-def _other_manifold(request: TrainRequest, config: RunConfig) -> str | None:
-    """The manifold that the user asked for, where the run's is another."""
-    asked = asked_manifold(request.manifold)
-    return None if asked is None or asked.covers(config.coordinates.spec) else str(asked)
+def _manifolds(request: TrainRequest, config: RunConfig) -> tuple[str | None, tuple[str]]:
+    """The manifold that the user asked for, unless the run's is as asked, and the run's, told as fully as needed."""
+    asked, own = asked_manifold(request.manifold), config.coordinates.spec
+    if asked is None or asked.covers(own):
+        return None, (str(own),)
+    return str(asked), (str(own if asked.family == own.family else ManifoldSpec.of(config.manifold)),)
 
 
 def _score(recipe: Recipe, validation: torch.Tensor) -> Callable[[nn.Module], float]:

@@ -14,7 +14,7 @@ def plot(
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     resolution: int = 96,
 ) -> int:
-    """Draw the density of a trained flow with the data: a world map and a globe, or a square of angles.
+    """Draw the density of a trained flow with the data: a world map and a globe, a square of angles, a disc, ...
 
     Into the folder, or to a file of another format:
 

@@ -28,7 +28,7 @@ def train(
     resume: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Train a flow on points of a sphere or a torus.
+    """Train a flow on points of a sphere, a torus, hyperbolic space, matrices, rotations, or a product of these.
 
     Built-in data, to begin with:
 
@@ -43,6 +43,14 @@ def train(
 
         rmatch train angles.tsv --manifold torus --columns phi,psi --unit degrees -o runs/angles
 
+    Points of the Poincaré disc, positive definite matrices (the upper triangle, or a .npy of matrices), rotations
+    (quaternions, axis times angle, or matrices), and several such things in one row:
+
+        rmatch train tree.csv --manifold poincare -o runs/tree
+        rmatch train covariances.npy --manifold spd -o runs/covariances
+        rmatch train poses.csv --manifold so3 --columns qw,qx,qy,qz -o runs/poses
+        rmatch train wind.csv --manifold product:sphere2,torus1 --columns lat,lon,direction -o runs/wind
+
     Ctrl-C leaves a checkpoint; go on from it as if nothing had happened:
 
         rmatch train --resume -o runs/quakes
@@ -54,9 +62,11 @@ def train(
     Args:
         data: A built-in data set (see rmatch datasets) or a file. May be left out with --resume.
         output: The folder of the run, for example -o runs/quakes.
-        manifold: What the points lie on: sphere (latitude and longitude, or x, y, z) or torus (angles).
+        manifold: What the points lie on: sphere (latitude and longitude, or x, y, z), torus (angles), poincare (the
+            ball), lorentz (the hyperboloid, time first), spd, so3, euclidean, or product: and its factors. Options
+            follow after colons, as in spd:log-euclidean, so3:axis-angle, poincare:curvature=-2 or torus:period=24.
         columns: Names of the columns, or positions from 1, for example latitude,longitude. Usual names are recognised.
-        unit: Unit of the angles in the table. Latitude and longitude are taken to be in degrees.
+        unit: Unit of the angles in the table, degrees or radians. Latitude and longitude are taken to be in degrees.
         objective: What to minimise: flow (flow matching, the default), score (denoising score matching; where a heat
             kernel is known), or kl (maximum likelihood through the solver, many times slower a step).
         steps: How many steps to train; 8000 by default.

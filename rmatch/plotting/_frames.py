@@ -68,7 +68,7 @@ def cone_places(matrices: Array) -> Array:
 def cone_top(clouds: Sequence[Array]) -> float:
     """The trace at which the cone is cut: a round number beyond nearly all matrices."""
     traces = np.concatenate([cloud[:, 0, 0] + cloud[:, 1, 1] for cloud in clouds])
-    return float(_levels(min(traces.max(), 3.0 * np.quantile(traces, 0.98)))[-1])
+    return float(_levels(min(traces.max(), 1.5 * np.quantile(traces, 0.98)))[-1])
 
 
 def draw_cone(axes: Axes, top: float) -> None:

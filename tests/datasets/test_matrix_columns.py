@@ -143,7 +143,7 @@ def test_a_quarter_turn_about_z_in_every_form(coordinates: Coordinates, row: lis
 
 
 def test_every_form_comes_back() -> None:
-    rotations = Rotation.random(200, rng=0)
+    rotations = Rotation.random(200, rng=np.random.default_rng(0))
     M = rm.SpecialOrthogonal(3)
     quaternions = rotations.as_quat(canonical=True)[:, [3, 0, 1, 2]]
     points = Quaternions(M, tuple("wxyz")).to_points(quaternions)
@@ -164,7 +164,7 @@ def test_a_half_turn_comes_back_as_itself_or_its_opposite() -> None:
 
 
 def test_the_number_of_columns_tells_the_form(tmp_path: Path) -> None:
-    rotations = Rotation.random(12, rng=1)
+    rotations = Rotation.random(12, rng=np.random.default_rng(1))
     kinds = {
         "quaternion": rotations.as_quat()[:, [3, 0, 1, 2]],
         "axis-angle": rotations.as_rotvec(),
@@ -181,7 +181,7 @@ def test_the_number_of_columns_tells_the_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("header", ["time,tx,ty,tz,qx,qy,qz,qw", "x,y,z,t,qx,qy,qz,qw", "w1,w2,w3,w4,x,y,z,w"])
 def test_quaternions_are_found_by_their_names_in_any_order(tmp_path: Path, header: str) -> None:
-    rotations = Rotation.random(12, rng=2)
+    rotations = Rotation.random(12, rng=np.random.default_rng(2))
     rows = np.concatenate([RNG.normal(size=(12, 4)), rotations.as_quat()], axis=1)
     data = read_table(csv(tmp_path / "t.csv", header, rows), "so3")
     assert data.columns[0].endswith("w")
@@ -189,7 +189,7 @@ def test_quaternions_are_found_by_their_names_in_any_order(tmp_path: Path, heade
 
 
 def test_large_rotation_vectors_are_in_degrees(tmp_path: Path) -> None:
-    vectors = Rotation.random(12, rng=3).as_rotvec()
+    vectors = Rotation.random(12, rng=np.random.default_rng(3)).as_rotvec()
     path = csv(tmp_path / "t.csv", "a,b,c", np.degrees(vectors))
     assert read_table(path, "so3").unit == "degrees"
     text = error_of(path, "so3", unit="radians")
@@ -218,14 +218,14 @@ def test_large_rotation_vectors_are_in_degrees(tmp_path: Path) -> None:
     ],
 )
 def test_a_row_that_is_no_rotation(tmp_path: Path, header: str, row: list[float], text: str) -> None:
-    rotations = Rotation.random(11, rng=4)
+    rotations = Rotation.random(11, rng=np.random.default_rng(4))
     good = rotations.as_quat()[:, [3, 0, 1, 2]] if len(row) == 4 else rotations.as_matrix().reshape(11, 9)
     found = error_of(csv(tmp_path / "t.csv", header, [*good.tolist(), row]), "so3")
     assert f"t.csv, line 13: {text}" in found
 
 
 def test_matrices_of_few_digits_become_rotations() -> None:
-    rounded = Rotation.random(50, rng=5).as_matrix().round(5).reshape(-1, 9)
+    rounded = Rotation.random(50, rng=np.random.default_rng(5)).as_matrix().round(5).reshape(-1, 9)
     points = RotationMatrices(rm.SpecialOrthogonal(3), tuple("abcdefghi")).to_points(rounded)
     assert rm.SpecialOrthogonal(3).check_point(points) is None
     assert float((points.reshape(-1, 9) - torch.from_numpy(rounded)).abs().max()) < 2e-5

@@ -50,7 +50,7 @@ def test_names_tell_the_latitude_from_the_longitude_also_within_a_product(tmp_pa
 
 
 def test_spd_and_rotations_within_a_product(tmp_path: Path) -> None:
-    rotations = Rotation.random(12, rng=0)
+    rotations = Rotation.random(12, rng=np.random.default_rng(0))
     triangles = np.stack([RNG.uniform(2, 3, 12), RNG.uniform(-1, 1, 12), RNG.uniform(2, 3, 12)], axis=1)
     path = csv(tmp_path / "t.csv", "qx,qy,qz,qw,a,b,c", rotations.as_quat(), triangles)
     data = read_table(path, "product:so3,spd2")
@@ -73,7 +73,7 @@ def test_columns_that_do_not_match(tmp_path: Path) -> None:
 
 
 def test_columns_that_match_in_two_ways(tmp_path: Path) -> None:
-    rotations = Rotation.random(12, rng=0)
+    rotations = Rotation.random(12, rng=np.random.default_rng(0))
     unit = rotations.as_matrix()[:, :, 0]
     path = csv(tmp_path / "t.csv", "a,b,c,d,e,f", unit, rotations.as_rotvec())
     text = error_of(path, "product:sphere2,so3")
