@@ -13,6 +13,7 @@ from rmatch.manifolds import Manifold
 # How much of its distance to the origin a point may lose: more, and it is another point.
 _LOSS = 0.01
 _DRAWS = 1000
+_NOT_POSITIVE = torch.linalg.LinAlgError  # pyright: ignore[reportPrivateImportUsage]
 
 
 def require_float32(data: Dataset, base: Distribution) -> None:
@@ -55,12 +56,12 @@ def _distances(manifold: Manifold, x: Tensor) -> Tensor:
     with torch.no_grad():
         try:
             return manifold.dist(origin, x).double()
-        except torch.linalg.LinAlgError:  # a matrix is not positive definite, and the whole batch fails: row by row
+        except _NOT_POSITIVE:  # one row makes the whole batch fail: row by row
             return torch.cat([_one_distance(manifold, origin, row) for row in x.split(1)])
 
 
 def _one_distance(manifold: Manifold, origin: Tensor, x: Tensor) -> Tensor:
     try:
         return manifold.dist(origin, x).double()
-    except torch.linalg.LinAlgError:
+    except _NOT_POSITIVE:
         return torch.full((1,), torch.nan, dtype=torch.float64)
