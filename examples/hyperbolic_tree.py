@@ -16,7 +16,9 @@ from torch import Tensor
 import rmatch as rm
 
 
-def main(steps: int = 3000, width: int = 192, picture: Path | None = Path("tree.png")) -> tuple[float, float]:
+def main(
+    steps: int = 3000, width: int = 192, picture: Path | None = Path("tree.png"), rows_of_grid: int = 96
+) -> tuple[float, float]:
     """Train, score, sample and draw; returns the held-out score of the flow and that of its base law, in nats."""
     M = rm.PoincareBall(2)
     leaves = tree(M, depth=3, count=3000, seed=0)
@@ -40,7 +42,8 @@ def main(steps: int = 3000, width: int = 192, picture: Path | None = Path("tree.
         from rmatch.plotting import plot_density, save_figure
 
         title = "The leaves of a tree in the hyperbolic plane"
-        save_figure(plot_density(M, model.log_prob, points=leaves, samples=samples, title=title), picture)
+        figure = plot_density(M, model.log_prob, points=leaves, samples=samples, title=title, resolution=rows_of_grid)
+        save_figure(figure, picture)
     return scores
 
 
