@@ -1,13 +1,43 @@
-"""The distance of the unit ball, with its gradient."""
+"""The primitives of the unit ball, each with its gradient."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from rmatch._numerics import asinhc, possibly_below, tanhc_and_sech_square
 from rmatch.manifolds._backward import Primitive
-from rmatch.manifolds._hyperbolic import ball_chord, distance, first, last, root_of
+from rmatch.manifolds._hyperbolic import (
+    ball_chord,
+    ball_gap,
+    distance,
+    dot,
+    first,
+    last,
+    ratio_of,
+    ratio_slope,
+    root_of,
+)
 
 Kept = tuple[Tensor, ...]
+
+
+class Inner(Primitive):
+    """`λ² <u, v>` with λ = 2/gap."""
+
+    def formula(self, x: Tensor, u: Tensor, v: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        del safe
+        p, a, b = first(x, u, v)
+        factor = 2 / ball_gap(p)
+        square = factor * factor
+        value = square * dot(a, b)
+        return value, (p, a, b, factor, square, value)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """λ has the gradient λ² x."""
+        p, a, b, factor, square, value = kept
+        scaled = grad * square
+        return _as_gradient((2 * grad * value * factor) * p), _as_gradient(scaled * b), _as_gradient(scaled * a)
 
 
 class Dist(Primitive):
@@ -24,4 +54,79 @@ class Dist(Primitive):
         p, q, square, a, b, d, root = kept
         twice = 2 * grad / (root + (root == 0))
         along, weight = twice / (a * b) * d, twice * square
-        return last((weight / a) * p - along), last((weight / b) * q + along)
+        return _as_gradient((weight / a) * p - along), _as_gradient((weight / b) * q + along)
+
+
+class Log(Primitive):
+    """`(ρ/b) w` with ρ = θ/sinh θ and `w = a d - |d|² x`."""
+
+    def formula(self, x: Tensor, y: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        p, q = first(x, y)
+        chord, a, b, d, square = ball_chord(p, q)
+        ratio = asinhc(chord) / (1 + chord).sqrt() if safe else ratio_of(chord)
+        scale = ratio / b
+        w = torch.addcmul(a * d, square, p, value=-1)
+        return last(scale * w), (p, q, chord, a, b, d, square, ratio, scale, w)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """The chain rule through |d|² and the gaps, on which h² = |d|²/(ab) depends."""
+        p, q, chord, a, b, d, square, ratio, scale, w = kept
+        (g,) = first(grad)
+        along = dot(g, w)
+        by_chord = along * ratio_slope(chord, ratio) / b
+        by_square = by_chord / (a * b) - scale * dot(g, p)
+        by_a = scale * dot(g, d) - by_chord * chord / a
+        by_b = -(by_chord * chord + along * scale) / b
+        by_d = torch.addcmul((scale * a) * g, 2 * by_square, d)
+        by_x = torch.addcmul((scale * square) * g, 2 * by_a, p)
+        return _as_gradient(-(by_d + by_x)), _as_gradient(torch.addcmul(by_d, by_b, q, value=-2))
+
+
+class Exp(Primitive):
+    """`(|z|² x + a z) / (|z|² + a/cosh² r)` with w = v/a, r = |w| and z = x + (tanh r / r) w."""
+
+    def formula(self, x: Tensor, v: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        del safe
+        p, w = first(x, v)
+        gap = ball_gap(p)
+        w = w / gap
+        length = dot(w, w)
+        tanhc, sech = tanhc_and_sech_square(length)
+        z = torch.addcmul(p, tanhc, w)
+        square = dot(z, z)
+        scale = 1 / torch.addcmul(square, gap, sech)
+        y = torch.addcmul((square * scale) * p, gap * scale, z)
+        return last(y), (p, w, gap, length, tanhc, sech, z, square, scale, y)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """The chain rule; in r², tanh r / r has the slope of `_tanhc_slope` and 1/cosh² r has -tanh r / (r cosh² r)."""
+        p, w, gap, length, tanhc, sech, z, square, scale, y = kept
+        (g,) = first(grad)
+        g = scale * g
+        by_scale = -dot(g, y)
+        by_gap = torch.addcmul(dot(g, z), by_scale, sech)
+        by_z = torch.addcmul(gap * g, 2 * (dot(g, p) + by_scale), z)
+        by_length = torch.addcmul(
+            _tanhc_slope(length, tanhc, sech) * dot(by_z, w), by_scale * gap, sech * tanhc, value=-1
+        )
+        by_w = torch.addcmul(tanhc * by_z, 2 * by_length, w)
+        by_v = by_w / gap
+        by_gap = by_gap - dot(by_v, w)
+        by_x = torch.addcmul(torch.addcmul(by_z, square, g), by_gap, p, value=-2)
+        return _as_gradient(by_x), _as_gradient(by_v)
+
+
+def _as_gradient(rows: Tensor) -> Tensor:
+    """A gradient `(*batch, k)` as a view of its rows: a copy would cost more than the gradient did."""
+    return rows.movedim(0, -1)
+
+
+def _tanhc_slope(square: Tensor, tanhc: Tensor, sech: Tensor) -> Tensor:
+    """The derivative `(1/cosh² r - tanh r / r) / (2 r²)` of tanh r / r in r²."""
+    if not possibly_below(square, 3e-3):
+        return (sech - tanhc) / (2 * square)
+    small = square < 3e-3
+    series = torch.full_like(square, 43688 / 2027025)
+    for coefficient in (-1382 / 31185, 248 / 2835, -17 / 105, 4 / 15, -1 / 3):
+        series = torch.addcmul(torch.full_like(square, coefficient), series, square)
+    return torch.where(small, series, (sech - tanhc) / (2 * torch.where(small, 1.0, square)))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rmatch._numerics import sqrt
+from rmatch._numerics import possibly_below, sqrt
 
 _WORTH_COPYING = 1 << 13  # entries; below it strides cost less than a copy
 _FEW = 16  # coordinates; up to here copying them one by one is faster than a transposed copy
@@ -87,6 +87,25 @@ def root_of(square: Tensor, safe: bool) -> Tensor:
 def distance(square: Tensor, root: Tensor) -> Tensor:
     """θ from h² and `h sqrt(1 + h²)`: `exp θ - 1` is twice their sum."""
     return torch.log1p(2 * (square + root))
+
+
+def ratio_of(square: Tensor) -> Tensor:
+    """θ/sinh θ, from sinh θ = 2 h sqrt(1 + h²); 1 at h = 0, where its derivative would be infinite."""
+    root = root_of(square, False)
+    zero = root == 0
+    return (distance(square, root) + zero) / (2 * root + zero)
+
+
+def ratio_slope(square: Tensor, ratio: Tensor) -> Tensor:
+    """The derivative `(1 - (1 + 2 h²) ρ) / (2 h² (1 + h²))` of ρ = θ/sinh θ in h²."""
+    if not possibly_below(square, 3e-3):
+        return (1 - (1 + 2 * square) * ratio) / (2 * square * (1 + square))
+    small = square < 3e-3
+    series = torch.full_like(square, 2048 / 1001)
+    for coefficient in (-1280 / 693, 512 / 315, -48 / 35, 16 / 15, -2 / 3):
+        series = torch.addcmul(torch.full_like(square, coefficient), series, square)
+    safe = torch.where(small, 1.0, square)
+    return torch.where(small, series, (1 - (1 + 2 * safe) * ratio) / (2 * safe * (1 + safe)))
 
 
 def time_of_tangent(x: Tensor, spatial: Tensor) -> Tensor:

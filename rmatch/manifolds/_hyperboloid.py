@@ -10,9 +10,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rmatch._numerics import asinhc, cosh_and_sinhc, possibly_any
+from rmatch._numerics import asinhc, cosh_and_sinhc, possibly_below
 from rmatch.manifolds._backward import Primitive
-from rmatch.manifolds._hyperbolic import across, chord, distance, dot, first, last, root_of, time_of_tangent
+from rmatch.manifolds._hyperbolic import (
+    across,
+    chord,
+    distance,
+    dot,
+    first,
+    last,
+    ratio_of,
+    ratio_slope,
+    root_of,
+    time_of_tangent,
+)
 
 Kept = tuple[Tensor, ...]
 
@@ -32,6 +43,22 @@ class Inner(Primitive):
         a, s, b, t = kept
         by_u, by_v = grad * b, grad * a
         return _spatial(-torch.addcmul(s * by_u, t, by_v)), _spatial(by_u), _spatial(by_v)
+
+
+class Project(Primitive):
+    """The point over the spatial part: its time component is `sqrt(1 + |xs|²)`."""
+
+    def formula(self, x: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        del safe
+        spatial = first(x)[0][1:]
+        time = (1 + dot(spatial, spatial)).sqrt()
+        return last(time.unsqueeze(0), spatial), (spatial, time)
+
+    def gradients(self, kept: Kept, grad: Tensor) -> Kept:
+        """The time component has the gradient xs/x0."""
+        spatial, time = kept
+        (g,) = first(grad)
+        return (_spatial(torch.addcmul(g[1:], g[0] / time, spatial)),)
 
 
 class Dist(Primitive):
@@ -56,7 +83,7 @@ class Log(Primitive):
     def formula(self, x: Tensor, y: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
         p, q = first(x, y)
         square, step, rise = chord(p, q)
-        ratio = asinhc(square) / (1 + square).sqrt() if safe else _ratio(square)
+        ratio = asinhc(square) / (1 + square).sqrt() if safe else ratio_of(square)
         heading = torch.addcmul(step, square, p[1:], value=-2)
         v = ratio * heading
         return last(time_of_tangent(p, v), v), (p, q, step, rise, square, ratio, heading)
@@ -67,7 +94,7 @@ class Log(Primitive):
         (g,) = first(grad)
         time = g[0] / p[0]
         g = torch.addcmul(g[1:], time, p[1:])
-        by_square = torch.addcmul(_ratio_slope(square, ratio) * dot(g, heading), ratio, dot(g, p[1:]), value=-2)
+        by_square = torch.addcmul(ratio_slope(square, ratio) * dot(g, heading), ratio, dot(g, p[1:]), value=-2)
         by_x, by_y = _through_chord(by_square, p, q, step, rise)
         along = ratio * g
         # v0 moves with x by <v', dx>/x0, and v' = ρ (d - (y0 - x0)/x0 xs)
@@ -115,31 +142,12 @@ def _through_chord(grad: Tensor, p: Tensor, q: Tensor, step: Tensor, rise: Tenso
     return torch.addcmul(along, slope / p[0], p[1:], value=-1), torch.addcmul(-along, slope / q[0], q[1:])
 
 
-def _ratio(square: Tensor) -> Tensor:
-    """θ/sinh θ, from sinh θ = 2 h sqrt(1 + h²); 1 at h = 0, where its derivative would be infinite."""
-    root = root_of(square, False)
-    zero = root == 0
-    return (distance(square, root) + zero) / (2 * root + zero)
-
-
 def _sinhc_slope(square: Tensor, cosh: Tensor, sinhc: Tensor) -> Tensor:
     """The derivative `(cosh r - sinh r / r) / (2 r²)` of sinh r / r in r²."""
-    small = square < 0.1
-    if not possibly_any(small):
+    if not possibly_below(square, 0.1):
         return (cosh - sinhc) / (2 * square)
+    small = square < 0.1
     series = torch.full_like(square, 6 / 6227020800)  # of k s^(k-1) / (2k + 1)!
     for coefficient in (5 / 39916800, 4 / 362880, 3 / 5040, 2 / 120, 1 / 6):
         series = torch.addcmul(torch.full_like(square, coefficient), series, square)
     return torch.where(small, series, (cosh - sinhc) / (2 * torch.where(small, 1.0, square)))
-
-
-def _ratio_slope(square: Tensor, ratio: Tensor) -> Tensor:
-    """The derivative `(1 - (1 + 2 h²) ρ) / (2 h² (1 + h²))` of ρ = θ/sinh θ in h²."""
-    small = square < 3e-3
-    if not possibly_any(small):
-        return (1 - (1 + 2 * square) * ratio) / (2 * square * (1 + square))
-    series = torch.full_like(square, 2048 / 1001)
-    for coefficient in (-1280 / 693, 512 / 315, -48 / 35, 16 / 15, -2 / 3):
-        series = torch.addcmul(torch.full_like(square, coefficient), series, square)
-    safe = torch.where(small, 1.0, square)
-    return torch.where(small, series, (1 - (1 + 2 * safe) * ratio) / (2 * safe * (1 + safe)))

@@ -7,10 +7,10 @@ from torch import Tensor
 
 import rmatch.manifolds._hyperbolic as _hyperbolic
 from rmatch._numerics import asinhc, cosh_and_sinhc, dot
-from rmatch.manifolds._hyperboloid import Dist, Exp, Inner, Log
+from rmatch.manifolds._hyperboloid import Dist, Exp, Inner, Log, Project
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
 
-_INNER, _DIST, _EXP, _LOG = Inner(), Dist(), Exp(), Log()
+_INNER, _DIST, _EXP, _LOG, _PROJECT = Inner(), Dist(), Exp(), Log(), Project()
 
 
 class Lorentz(HyperbolicSpace):
@@ -113,7 +113,7 @@ class Lorentz(HyperbolicSpace):
 
     def project(self, x: Tensor) -> Tensor:
         """The point with the same spatial part: its time component becomes `sqrt(R² + |xs|²)`."""
-        return self._over(_hyperbolic.first(x)[0][1:])
+        return self._scaled(_PROJECT(self._unit(x)))
 
     def to_tangent(self, x: Tensor, v: Tensor) -> Tensor:
         """The part `v + <x, v> x / R²` that is orthogonal to `x` in Minkowski space."""
@@ -221,7 +221,3 @@ class Lorentz(HyperbolicSpace):
             "use to_tangent(x, v)",
             tolerance,
         )
-
-    def _over(self, spatial: Tensor) -> Tensor:
-        """The points `(*batch, n + 1)` over spatial parts `(n, *batch)`."""
-        return _hyperbolic.last((self.radius**2 + _hyperbolic.dot(spatial, spatial)).sqrt().unsqueeze(0), spatial)

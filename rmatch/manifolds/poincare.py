@@ -15,12 +15,11 @@ from rmatch._numerics import (
     norm,
     possibly_reaches,
     sqrt,
-    tanhc_and_sech_square,
 )
-from rmatch.manifolds._ball import Dist
+from rmatch.manifolds._ball import Dist, Exp, Inner, Log
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
 
-_DIST = Dist()
+_INNER, _DIST, _EXP, _LOG = Inner(), Dist(), Exp(), Log()
 
 
 class PoincareBall(HyperbolicSpace):
@@ -56,8 +55,7 @@ class PoincareBall(HyperbolicSpace):
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """The product `λ² <u, v>` with the conformal factor λ = 2 / (1 - |x|²/R²)."""
-        factor = 2 / self._gap(x)
-        return (factor * factor * dot(u, v)).squeeze(-1)
+        return _INNER(self._unit(x), u, v)
 
     def norm(self, x: Tensor, u: Tensor) -> Tensor:
         """The length `λ |u|`."""
@@ -77,21 +75,11 @@ class PoincareBall(HyperbolicSpace):
         With a = gap(x), w = v/a, r = |w| (half the length of v) and z = x + (tanh r / r) w, it is
         `(|z|² x + a z) / (|z|² + a / cosh² r)`, where nothing cancels in the denominator.
         """
-        p, w = _hyperbolic.first(self._unit(x), self._unit(v))
-        gap = _hyperbolic.ball_gap(p)
-        w = w / gap
-        tanhc, sech_square = tanhc_and_sech_square(_hyperbolic.dot(w, w))
-        z = torch.addcmul(p, tanhc, w)
-        square = _hyperbolic.dot(z, z)
-        scale = self.radius / torch.addcmul(square, gap, sech_square)
-        return self.project(_hyperbolic.last(torch.addcmul((square * scale) * p, gap * scale, z)))
+        return self.project(self._scaled(_EXP(self._unit(x), self._unit(v))))
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The vector `(θ / sinh θ) (gap(x) d - |d|² x) / gap(y)`, d = y - x, in units of R."""
-        p, q = _hyperbolic.first(self._unit(x), self._unit(y))
-        half_chord, a, b, d, square = _hyperbolic.ball_chord(p, q)
-        ratio = self.radius * asinhc(half_chord) / ((1 + half_chord).sqrt() * b)
-        return _hyperbolic.last(ratio * torch.addcmul(a * d, square, p, value=-1))
+        return self._scaled(_LOG(self._unit(x), self._unit(y)))
 
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """Parallel transport: the gyration by y and -x, a rotation in their plane, times `gap(y) / gap(x)`.
@@ -130,7 +118,11 @@ class PoincareBall(HyperbolicSpace):
 
     def project(self, x: Tensor) -> Tensor:
         """`x` itself inside the ball; what lies outside is drawn to the last shell of floats inside, 1 - 4 eps of R."""
-        limit = self.radius * (1 - 4 * torch.finfo(x.dtype).eps)
+        eps = torch.finfo(x.dtype).eps
+        limit = self.radius * (1 - 4 * eps)
+        inside = limit * limit * (1 - (self.dim + 4) * eps)  # whatever the rounding of the square
+        if not possibly_reaches(dot(x.detach(), x.detach()), inside):
+            return x
         r = norm(x)
         return x * (limit / r.clamp_min(limit)) if possibly_reaches(r, limit) else x
 
