@@ -128,8 +128,8 @@ class Exp(Primitive):
 
 
 def _spatial(gradient: Tensor) -> Tensor:
-    """A gradient `(*batch, n + 1)` without a time component."""
-    return torch.nn.functional.pad(gradient.movedim(0, -1), (1, 0))
+    """A gradient `(*batch, n + 1)` without a time component, as a view of its rows."""
+    return torch.nn.functional.pad(gradient, [0, 0] * (gradient.dim() - 1) + [1, 0]).movedim(0, -1)
 
 
 def _through_chord(grad: Tensor, p: Tensor, q: Tensor, step: Tensor, rise: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from rmatch._numerics import cos_and_sinc, dot, norm, perpendicular, possibly_below
+from rmatch._numerics import MANY, cos_and_sinc, dot, norm, perpendicular, possibly_below
 from rmatch.manifolds._backward import Primitive
 
 Kept = tuple[Tensor, ...]
@@ -31,7 +31,7 @@ class RoundPrimitive(Primitive):
 
     def length(self, v: Tensor, safe: bool) -> Tensor:
         """`|v| / R`, the last axis kept; with finite derivatives at 0 where that has to be safe."""
-        length = norm(v) if safe else dot(v, v).sqrt()
+        length = norm(v) if safe else _length(v)
         return length if self.square is None else length / self.radius
 
     def across(self, x: Tensor, v: Tensor) -> Tensor:
@@ -59,21 +59,24 @@ class Dist(RoundPrimitive):
         return (2 * self.radius) * torch.atan2(p, q).squeeze(-1), (d, s, p, q)
 
     def gradients(self, kept: Kept, grad: Tensor) -> Kept:
-        """`2 (q dp - p dq) / (p² + q²)` with dp = <d, dx - dy>/p and dq = <s, dx + dy>/q; nothing where p or q is 0."""
+        """`2 (q dp - p dq) / (p² + q²)` with dp = <d, dx - dy>/p and dq = <s, dx + dy>/q; nothing where p or q is 0.
+
+        On the sphere p² + q² is 4.
+        """
         d, s, p, q = kept
-        weight = grad.unsqueeze(-1) * (2 / self.radius) / torch.addcmul(p * p, q, q)
+        weight = (grad * (0.5 / self.radius)).unsqueeze(-1)
         least = math.sqrt(torch.finfo(p.dtype).tiny)  # there d or s is zero
-        along = (weight * q / p.clamp_min(least)) * d
-        across = (weight * p / q.clamp_min(least)) * s
-        return along - across, -(along + across)
+        tangent = p.clamp_min(least) / q.clamp_min(least)  # of θ/2
+        along = (weight / tangent) * d
+        by_x = along - (weight * tangent) * s
+        return by_x, torch.sub(by_x, along, alpha=2)
 
 
 class Project(RoundPrimitive):
     """`R x / |x|`; the last axis' point for x = 0."""
 
     def formula(self, x: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        few = safe or x.numel() < 1 << 13
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True) if few else dot(x, x).sqrt()
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True) if safe else _length(x)
         r = length if self.square is None else length / self.radius
         if not possibly_below(r, torch.finfo(r.dtype).tiny):
             y = x / r
@@ -178,6 +181,11 @@ class Transport(RoundPrimitive):
         by_v = torch.addcmul(grad, back, s, value=-1)
         by_s = -torch.addcmul(back * v, turn, by_v)
         return by_s, by_s, by_v
+
+
+def _length(v: Tensor) -> Tensor:
+    """`|v|`, the last axis kept, in one operation for a small batch and in four for a large one: the faster way."""
+    return torch.linalg.vector_norm(v, dim=-1, keepdim=True) if v.numel() < MANY else dot(v, v).sqrt()
 
 
 def sinc_slope(square: Tensor, cosine: Tensor, sinc: Tensor) -> Tensor:
