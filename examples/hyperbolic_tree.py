@@ -1,7 +1,7 @@
 """Train a flow on the leaves of a tree in the hyperbolic plane, and draw new leaves from it.
 
 Hyperbolic space has room for trees: the area of a disc grows exponentially with its radius, as the number of leaves
-does with the depth. Run `python examples/hyperbolic_tree.py`; it takes about two minutes on two cores and writes
+does with the depth. Run `python examples/hyperbolic_tree.py`; it takes a few minutes on two cores and writes
 `tree.png`.
 """
 
@@ -42,7 +42,8 @@ def main(
         from rmatch.plotting import plot_density, save_figure
 
         title = "The leaves of a tree in the hyperbolic plane"
-        figure = plot_density(M, model.log_prob, points=leaves, samples=samples, title=title, resolution=rows_of_grid)
+        quick = rm.FlowPath(field, base=base, solver=rm.DormandPrince(1e-3, 1e-3)).at(1.0)  # a third of the time
+        figure = plot_density(M, quick.log_prob, points=leaves, samples=samples, title=title, resolution=rows_of_grid)
         save_figure(figure, picture)
     return scores
 

@@ -2,7 +2,7 @@
 
 A square plate that is turned by 90 degrees about its axis looks the same, so each pose that an algorithm reports may be
 any of four. Their density on SO(3) has four modes, and a mean of them means nothing. Run
-`python examples/rotations.py`; it takes about two minutes on two cores and writes `rotations.png`.
+`python examples/rotations.py`; it takes a few minutes on two cores and writes `rotations.png`.
 """
 
 from __future__ import annotations
