@@ -133,6 +133,9 @@ def test_an_array_of_matrices_is_sampled_as_all_entries(rmatch: Any, tmp_path: P
     assert header == ["m1_1", "m1_2", "m2_1", "m2_2"]
     matrices = np.array(body, dtype=float).reshape(-1, 2, 2)
     assert (np.linalg.eigvalsh(matrices) > 0).all()
+    # A text table of the same four columns is read as the run's own was, without being told again.
+    table = write(tmp_path / "more.csv", ",".join(header), matrices.reshape(-1, 4)[:20])
+    assert json.loads(rmatch("evaluate", tmp_path / "run", table, "--format", "json").out)["n"] == 20
 
 
 @pytest.mark.usefixtures("no_picture")

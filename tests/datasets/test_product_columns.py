@@ -97,6 +97,19 @@ def test_a_bad_row_is_told_with_its_column(tmp_path: Path) -> None:
     assert "line 5, column 'a': the point's length is" in text
 
 
+def test_of_two_bad_rows_the_first_is_told(tmp_path: Path) -> None:
+    places, angles = PLACES.copy(), ANGLES.copy()
+    places[7, 0], angles[4, 0] = 99.0, 999.0
+    text = error_of(csv(tmp_path / "t.csv", "lat,lon,wind", places, angles), "product:sphere2,torus1")
+    assert "line 6, column 'wind': angle 999 is outside" in text
+
+
+def test_a_unit_in_the_name_is_not_guessed(tmp_path: Path) -> None:
+    path = csv(tmp_path / "t.csv", "lat,lon,wind", PLACES, ANGLES / 100)
+    data = read_table(path, "product:sphere2:degrees,torus1:degrees")
+    np.testing.assert_allclose(data.points[:, 3:].numpy(), np.radians(ANGLES / 100))
+
+
 def test_a_period_is_read_in_its_own_unit(tmp_path: Path) -> None:
     hours = RNG.uniform(0, 24, (12, 1))
     data = read_table(csv(tmp_path / "t.csv", "hour", hours), "torus:period=24")
