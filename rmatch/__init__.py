@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rmatch import datasets, interop, plotting, verify
+    from rmatch import datasets, interop, plotting, testing, verify
     from rmatch._errors import (
         CheckpointError,
         DataError,
@@ -211,12 +211,13 @@ __all__ = [
     "plotting",
     "poincare_to_lorentz",
     "posterior_velocity",
+    "testing",
     "verify",
 ]
 
 # Where a name is looked for, in this order: the first rooms are the lightest.
 _ROOMS = ("_errors", "manifolds", "distributions", "fields", "solvers", "paths", "objectives", "training", "verify")
-_PACKAGES = (*_ROOMS[1:], "datasets", "interop", "plotting")
+_PACKAGES = (*_ROOMS[1:], "datasets", "interop", "plotting", "testing")
 
 
 def __getattr__(name: str) -> object:

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rmatch"
 LAYERS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
+    ("testing",),
     ("plotting", "training", "datasets", "interop", "verify"),
     ("objectives",),
     ("paths",),

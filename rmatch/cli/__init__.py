@@ -14,6 +14,7 @@ from rmatch.cli.evaluate import evaluate
 from rmatch.cli.plot import plot
 from rmatch.cli.sample import sample
 from rmatch.cli.train import train
+from rmatch.cli.verify import verify
 
 __all__ = ["app", "main"]
 
@@ -45,7 +46,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (train, sample, evaluate, plot, datasets):
+for command in (train, sample, evaluate, plot, datasets, verify):
     app.command(command)
 
 
@@ -97,5 +98,5 @@ def _fail(message: str) -> int:
 
 def _command(tokens: Sequence[str]) -> str:
     """The command's name with a space, if the first token is one."""
-    names = {"train", "sample", "evaluate", "plot", "datasets"}
+    names = {"train", "sample", "evaluate", "plot", "datasets", "verify"}
     return f"{tokens[0]} " if tokens and tokens[0] in names else ""

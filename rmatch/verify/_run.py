@@ -18,7 +18,8 @@ from rmatch.verify.report import Row, Status
 from rmatch.verify.subject import Subject
 
 _TRIES = 60
-"""How many simpler inputs are tried for a broken law."""
+_SECONDS = 10.0
+"""How many simpler inputs are tried for a broken law, and for how long."""
 
 _POINTS, _VECTORS = ("x", "y", "z"), ("u", "v", "w")
 
@@ -92,15 +93,15 @@ def simplest(law: Law, M: Manifold, inputs: Inputs, found: Measured) -> tuple[In
     }
     if (again := _still_broken(law, M, one)) is not None:
         best, measured = one, again
-    tries, progress = 0, True
-    while progress and tries < _TRIES:
+    tries, progress, end = 0, True, time.perf_counter() + _SECONDS
+    while progress and tries < _TRIES and time.perf_counter() < end:
         progress = False
         for candidate in _simpler(M, best):
             tries += 1
             if (again := _still_broken(law, M, candidate)) is not None:
                 best, measured, progress = candidate, again, True
                 break
-            if tries >= _TRIES:
+            if tries >= _TRIES or time.perf_counter() >= end:
                 break
     return best, measured
 
