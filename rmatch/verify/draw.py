@@ -125,13 +125,14 @@ class Draw:
     def function(self, profile: Profile | None = None) -> RandomFunction:
         """A smooth function; where the volume is infinite it decays like a bell."""
         chosen: Profile = ("wave", "power", "neuron")[self.level % 3] if profile is None else profile
+        compact = math.isfinite(self.manifold.volume)
         return random_function(
             self.manifold,
             self.generator,
             ridges=1 if self.level == 0 else 4,
-            frequency=1.0 if self.level == 0 else 2.0 if chosen == "wave" else 1.5,
+            frequency=1.0 if self.level == 0 or not compact else 2.0 if chosen == "wave" else 1.5,
             profile=chosen,
-            bell=None if math.isfinite(self.manifold.volume) else self.bell(),
+            bell=None if compact else self.bell(),
         )
 
     def waves(self, count: int) -> RandomFunction:

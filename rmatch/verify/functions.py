@@ -255,7 +255,8 @@ def random_function(
         math.pi if profile == "wave" else 0.5
     )
     amplitudes = torch.randn(ridges, generator=generator, dtype=torch.float64)
-    degrees = tuple(1 + k % 4 for k in range(ridges))
+    highest = 4 if bell is None else 2  # a bell times a high power is wide
+    degrees = tuple(1 + k % highest for k in range(ridges))
     return RandomFunction(M, profile, waves, shifts, amplitudes, degrees, bell)
 
 

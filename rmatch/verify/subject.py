@@ -14,7 +14,7 @@ from rmatch._errors import OptionError
 from rmatch.distributions import Distribution, VonMisesFisher, WrappedNormal, default_base
 from rmatch.manifolds import Manifold
 from rmatch.objectives import Pairing, pairing
-from rmatch.paths import FlowPath, ProbabilityPath
+from rmatch.paths import FlowPath, HeatPath, ProbabilityPath
 from rmatch.solvers import RK4
 from rmatch.verify._derivatives import over_points
 from rmatch.verify.cut import reach
@@ -22,17 +22,11 @@ from rmatch.verify.functions import Bell, RandomField, random_bell, random_field
 
 __all__ = ["Pair", "Subject"]
 
-_TIMES = 7
-_DEGREES = {1: 60, 2: 24, 3: 14}
 SAMPLES = 200
-"""Samples for them where there is no spectral rule."""
-
+"""Samples for expectations under a path where there is no spectral rule."""
+_FLOW_TIMES, _FLOW_DEGREES = 7, {1: 60, 2: 24, 3: 14}
+_HEAT_TIMES, _HEAT_DEGREES = 17, {1: 80, 2: 50, 3: 24}
 _STEPS = 6
-
-
-def path_degree(M: Manifold) -> int:
-    """Degree of the rules that expectations under a path are taken with: some hundred nodes to a few thousand."""
-    return _DEGREES.get(M.dim, 10)
 
 
 class Subject:
@@ -71,9 +65,13 @@ class Subject:
         return self._pair is not None
 
     @cached_property
-    def pair(self) -> Pair:
-        """The two paths to examine."""
-        return _flows(self.manifold) if self._pair is None else self._pair
+    def pairs(self) -> tuple[Pair, ...]:
+        """Pairs of paths to examine: the one that was handed in, else heat paths where they are known, and flows."""
+        if self._pair is not None:
+            return (self._pair,)
+        heat = _heat_paths(self.manifold)
+        flows = _flows(self.manifold)
+        return (flows,) if heat is None else (heat, flows)
 
 
 class Pair:
@@ -83,26 +81,39 @@ class Pair:
         p: One path.
         q: Another one on the same manifold.
         accuracy: How far the densities of the paths may be off, in nats: the error of their solver.
+
+    Attributes:
+        is_closed: Whether both are in closed form, so that no solver is needed.
     """
 
     def __init__(self, p: ProbabilityPath, q: ProbabilityPath, accuracy: float = 0.0) -> None:
         self.p = p
         self.q = q
         self.accuracy = accuracy
+        self.is_closed = isinstance(p, HeatPath) and isinstance(q, HeatPath)
+
+    @property
+    def degree(self) -> int:
+        """Degree of the rule for expectations: some hundred nodes to a few thousand."""
+        return (_HEAT_DEGREES if self.is_closed else _FLOW_DEGREES).get(self.p.manifold.dim, 10)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a pairing takes about a second: in few dimensions with a spectral rule, flows only in two."""
+        M = self.p.manifold
+        return M.dim <= (3 if self.is_closed else 2) and M.quadrature_is_exact(self.degree)
 
     @property
     def certainty(self) -> float:
         """How many of its errors a number may be off by: one where they bound it, five of the standard ones."""
-        M = self.p.manifold
-        return 1.0 if M.quadrature_is_exact(path_degree(M)) else 5.0
+        return 1.0 if self.p.manifold.quadrature_is_exact(self.degree) else 5.0
 
     @cached_property
     def pairing(self) -> Pairing:
         """KL, the losses and the entropy rates, with their errors."""
+        times = _HEAT_TIMES if self.is_closed else _FLOW_TIMES
         generator = torch.Generator().manual_seed(0)
-        return pairing(
-            self.p, self.q, times=_TIMES, degree=path_degree(self.p.manifold), samples=SAMPLES, generator=generator
-        )
+        return pairing(self.p, self.q, times=times, degree=self.degree, samples=SAMPLES, generator=generator)
 
     def __repr__(self) -> str:
         """The two paths."""
@@ -129,6 +140,20 @@ def _known_distributions(M: Manifold) -> tuple[Distribution, ...]:
         except OptionError:  # it does not exist on this manifold
             continue
     return tuple(found)
+
+
+def _heat_paths(M: Manifold) -> Pair | None:
+    """Two mixtures of two heat kernels each that spread, where heat kernels are known."""
+    origin = M.origin(dtype=torch.float64).expand(4, *M.point_shape)
+    generator = torch.Generator().manual_seed(0)
+    length = min(1.0, reach(M))
+    offsets = M.random_tangent(origin, generator=generator) * (0.5 * length / math.sqrt(M.dim))
+    means = M.project(M.exp(origin, offsets))
+    try:
+        p, q = (HeatPath(M, m, [1.0, 2.0], start=0.4 * length**2, end=0.8 * length**2) for m in means.split(2))
+    except OptionError:  # no heat kernel is known
+        return None
+    return Pair(p, q)
 
 
 def _flows(M: Manifold) -> Pair:

@@ -93,6 +93,46 @@ class SeamTwice(rm.Torus):
         return rm.Quadrature(torch.cat([nodes, nodes[:1]]), torch.cat([weights, weights[:1]]))
 
 
+class DeterminantUpsideDown(rm.SPD):
+    """`log det g` of positive definite matrices with the wrong sign: det(X)^{(n+1)/2} for det(X)^{-(n+1)/2}."""
+
+    def log_volume_density(self, x: Tensor) -> Tensor:
+        return -super().log_volume_density(x)
+
+    density_drift = rm.Manifold.density_drift
+
+
+class DiagonalForTrace(rm.SPD):
+    """The first entry of X⁻¹UX⁻¹V where its trace should be."""
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return (torch.linalg.solve(x, u) @ torch.linalg.solve(x, v))[..., 0, 0]
+
+
+class LengthForVolume(rm.PoincareBall):
+    """The volume density λ in place of λⁿ."""
+
+    def log_volume_density(self, x: Tensor) -> Tensor:
+        return super().log_volume_density(x) / self.dim
+
+    def density_drift(self, x: Tensor, v: Tensor) -> Tensor:
+        return super().density_drift(x, v) / self.dim
+
+
+class EuclideanGradient(rm.PoincareBall):
+    """A gradient without the inverse metric."""
+
+    def sharp(self, x: Tensor, df: Tensor) -> Tensor:
+        return df.expand_as(x)
+
+
+class TransportInCoordinates(rm.PoincareBall):
+    """Transport that forgets how long a coordinate is at the two ends."""
+
+    def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        return v.expand(torch.broadcast_shapes(x.shape, y.shape, v.shape))
+
+
 class Raises(rm.Sphere):
     """A method that is not there yet."""
 
@@ -130,6 +170,21 @@ WRONG = [
     (AmbientTrace(2), "divergence-theorem"),
     (AmbientTrace(2), "green"),
     (DoubledMetric(2), "integration-by-parts"),
+    (DeterminantUpsideDown(2), "volume-density"),
+    (DeterminantUpsideDown(2), "divergence-along-geodesics"),
+    (DeterminantUpsideDown(2), "laplacian-along-geodesics"),
+    (DeterminantUpsideDown(2), "integration-by-parts"),
+    (DiagonalForTrace(2), "metric-symmetric"),
+    (LengthForVolume(2), "volume-density"),
+    (LengthForVolume(2), "divergence-along-geodesics"),
+    (LengthForVolume(2), "divergence-theorem"),
+    (LengthForVolume(2), "integration-by-parts"),
+    (LengthForVolume(2), "green"),
+    (EuclideanGradient(2), "sharp"),
+    (EuclideanGradient(2), "gradient"),
+    (EuclideanGradient(2), "leibniz"),
+    (EuclideanGradient(2), "integration-by-parts"),
+    (TransportInCoordinates(2), "transport-isometry"),
     (Raises(2), "transport-isometry"),
     (Twisted(3), "transport-parallel"),
 ]

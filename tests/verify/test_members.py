@@ -74,4 +74,4 @@ def test_integrals_are_spectrally_accurate(M: rm.Manifold, law: str) -> None:
 def test_integrals_in_many_dimensions_lie_within_their_standard_error(M: rm.Manifold, law: str) -> None:
     """And that error is small enough to see a factor that is missing."""
     row = rm.check_manifold(M, laws=[law])[law]
-    assert row.residual <= row.tolerance <= 0.3
+    assert row.residual <= row.tolerance <= 0.4

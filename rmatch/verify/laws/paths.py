@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,39 +15,53 @@ from rmatch.paths import FlowPath
 from rmatch.verify._tolerances import norm
 from rmatch.verify.base import Inputs, Need, Residual, law
 from rmatch.verify.draw import Draw
-from rmatch.verify.subject import SAMPLES, Pair, Subject, path_degree
+from rmatch.verify.subject import SAMPLES, Pair, Subject
 
 _STEP = 1e-2
 """Step of the difference quotient in time: of fourth order, so its error is about 1e-8 for paths of unit rate."""
 
 
+_LONG = "in many dimensions, or without a spectral rule, it takes long: ask for thorough"
+
+
 def _without_paths(subject: Subject) -> str | None:
-    if not subject.distributions:
-        return "no distribution is known on it for a path to start from"
-    M = subject.manifold
-    if not subject.thorough and not subject.given and (M.dim > 2 or not M.quadrature_is_exact(path_degree(M))):
-        return "in more than 2 dimensions, or without a spectral rule, it takes long: ask for thorough"
-    return None
+    """Points on heat paths are cheap in any dimension."""
+    return _lacking(subject, lambda pairs: pairs[0].is_closed or pairs[0].is_quick)
+
+
+def _without_pairing(subject: Subject) -> str | None:
+    return _lacking(subject, lambda pairs: pairs[0].is_quick)
 
 
 def _without_flow(subject: Subject) -> str | None:
-    return _without_paths(subject) or (
-        None if isinstance(subject.pair.q, FlowPath) else "q is no flow whose field could be scaled"
-    )
+    lacking = _lacking(subject, lambda pairs: pairs[-1].is_quick)
+    if lacking is None and not isinstance(subject.pairs[-1].q, FlowPath):
+        return "q is no flow whose field could be scaled"
+    return lacking
+
+
+def _lacking(subject: Subject, is_quick: Callable[[tuple[Pair, ...]], bool]) -> str | None:
+    if not subject.distributions:
+        return "no distribution is known on it for a path to start from"
+    return None if subject.thorough or subject.given or is_quick(subject.pairs) else _LONG
 
 
 PATHS = Need("two probability paths", _without_paths)
+PAIRING = Need("two probability paths, and integrals under them", _without_pairing)
 FLOW = Need("a flow whose field can be scaled", _without_flow)
 
 
 def _pair(draw: Draw) -> Inputs:
-    return {"pair": draw.subject.pair}
+    """The pair of paths: heat paths first, flows when more cases are tried."""
+    pairs = draw.subject.pairs
+    return {"pair": pairs[draw.level % len(pairs)]}
 
 
 def _pair_and_points(draw: Draw) -> Inputs:
-    t = 0.2 + 0.3 * draw.level
-    x = draw.subject.pair.p.sample(t, (draw.rows,), generator=draw.generator, dtype=torch.float64)
-    return {"pair": draw.subject.pair, "x": x, "t": t}
+    pair: Pair = _pair(draw)["pair"]
+    t = 0.2 + 0.15 * (draw.level % 4)
+    x = pair.p.sample(t, (draw.rows,), generator=draw.generator, dtype=torch.float64)
+    return {"pair": pair, "x": x, "t": t}
 
 
 @law(
@@ -77,7 +92,7 @@ def continuity_equation(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residua
     catches="a score that is carried along by a wrong equation",
     inputs=_pair_and_points,
     needs=(PATHS,),
-    cases=1,
+    cases=2,
 )
 def path_score(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residual:
     p = pair.p
@@ -92,13 +107,13 @@ def path_score(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residual:
     "H(p_1) - H(p_0) = -∫ E_p⟨V, ∇log p⟩ dt",
     catches="a density, a field and a score of different paths",
     inputs=_pair,
-    needs=(PATHS,),
+    needs=(PAIRING,),
     cases=1,
 )
 def entropy_rate(M: Manifold, pair: Pair) -> Residual:
     del M
     r = pair.pairing
-    ends = [_entropy(path.at(t)) for path in (pair.p, pair.q) for t in (0.0, 1.0)]
+    ends = [_entropy(path.at(t), pair.degree) for path in (pair.p, pair.q) for t in (0.0, 1.0)]
     changes = torch.tensor([ends[1][0] - ends[0][0], ends[3][0] - ends[2][0]])
     errors = torch.tensor([ends[1][1] + ends[0][1], ends[3][1] + ends[2][1]])
     rates = torch.tensor([r.entropy_rate_p, r.entropy_rate_q])
@@ -106,10 +121,8 @@ def entropy_rate(M: Manifold, pair: Pair) -> Residual:
     return Residual((changes - rates).abs(), pair.certainty * allowed + 2 * pair.accuracy)
 
 
-def _entropy(p: Distribution) -> tuple[float, float]:
-    value, error = entropy(
-        p, degree=path_degree(p.manifold), samples=SAMPLES, generator=torch.Generator().manual_seed(1)
-    )
+def _entropy(p: Distribution, degree: int) -> tuple[float, float]:
+    value, error = entropy(p, degree=degree, samples=SAMPLES, generator=torch.Generator().manual_seed(1))
     return float(value), float(error)
 
 
@@ -118,7 +131,7 @@ def _entropy(p: Distribution) -> tuple[float, float]:
     "d/dt KL[p_t ‖ q_t] = E_p⟨V - W, ∇log p - ∇log q⟩",
     catches="a pairing of the wrong fields or scores at some time",
     inputs=_pair,
-    needs=(PATHS,),
+    needs=(PAIRING,),
     cases=1,
 )
 def kl_rate(M: Manifold, pair: Pair) -> Residual:
@@ -157,7 +170,7 @@ def _last_coefficients(values: Tensor) -> Tensor:
     "KL[p_1 ‖ q_1] = KL[p_0 ‖ q_0] + ∫ E_p⟨V - W, ∇log p - ∇log q⟩ dt",
     catches="log-densities that the fields do not carry",
     inputs=_pair,
-    needs=(PATHS,),
+    needs=(PAIRING,),
     cases=1,
 )
 def kl_identity(M: Manifold, pair: Pair) -> Residual:
@@ -172,7 +185,7 @@ def kl_identity(M: Manifold, pair: Pair) -> Residual:
     "(KL[p_1 ‖ q_1] - KL[p_0 ‖ q_0])² ≤ L_FM L_SM",
     catches="losses that are not inner products of the same pairing",
     inputs=_pair,
-    needs=(PATHS,),
+    needs=(PAIRING,),
     cases=1,
 )
 def cauchy_schwarz(M: Manifold, pair: Pair) -> Residual:
@@ -187,7 +200,7 @@ def cauchy_schwarz(M: Manifold, pair: Pair) -> Residual:
     "gradient-of-kl",
     "∇_θ KL[p ‖ q_θ] = -E_p ∇_θ log q_θ",
     catches="a solver through which derivatives do not pass",
-    inputs=_pair,
+    inputs=lambda draw: {"pair": draw.subject.pairs[-1]},
     needs=(FLOW,),
     cases=1,
 )
@@ -197,9 +210,8 @@ def gradient_of_kl(M: Manifold, pair: Pair) -> Residual:
     if not isinstance(q, FlowPath):
         return Residual(torch.tensor(math.nan), torch.tensor(0.0), "q is no flow")
     p = pair.p.at(1.0)
-    degree = path_degree(M)
-    if M.quadrature_is_exact(degree):
-        x, weights = M.quadrature(degree)
+    if M.quadrature_is_exact(pair.degree):
+        x, weights = M.quadrature(pair.degree)
         weights = weights * p.log_prob(x).detach().exp()
     else:
         x = p.sample((SAMPLES,), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
