@@ -12,11 +12,12 @@ from rmatch._errors import OptionError
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution, HeatKernel, Uniform
 from rmatch.fields import VectorField
-from rmatch.manifolds import Manifold
+from rmatch.manifolds import Manifold, Product, SpecialOrthogonal, Sphere, Torus
 from rmatch.paths.flow import FlowPath
 from rmatch.solvers import GeodesicRandomWalk, Solver
 
-_UNIFORM_ENOUGH = 4.0  # on a unit sphere or circle e^{-λ σ²/2} is below 4e-4 for this σ
+_UNIFORM_ENOUGH = 6.0  # λ σ²/2 at the start: what is left of the data is e^-6 of it, and KL from uniform about e^-12
+_FLAT_LARGEST = 4.0
 
 
 class NoisedSample(NamedTuple):
@@ -37,7 +38,8 @@ class Diffusion:
     Args:
         manifold: Where the data lie; a heat kernel must be known on it.
         smallest: The noise that is left on the data, in the units of `dist`.
-        largest: The noise at t = 0; by default 4 (times the radius), after which a compact manifold is covered evenly.
+        largest: The noise at t = 0; by default that which covers a compact manifold evenly, 2.4 on the unit sphere and
+            3.5 on a circle of period 2π, and elsewhere 4. More only spends time where there is nothing to learn.
         base: The law at t = 0; by default uniform, and on spaces of infinite volume the heat kernel from the origin.
 
     Raises:
@@ -49,7 +51,7 @@ class Diffusion:
 
     Example:
         >>> import torch, rmatch as rm
-        >>> diffusion = rm.Diffusion(rm.Sphere(2), smallest=0.1)
+        >>> diffusion = rm.Diffusion(rm.Sphere(2), smallest=0.1, largest=4.0)
         >>> diffusion.noise(torch.tensor([0.0, 0.5, 1.0]))
         tensor([4.0000, 0.6325, 0.1000])
     """
@@ -59,9 +61,12 @@ class Diffusion:
         manifold: Manifold,
         *,
         smallest: float = 0.02,
-        largest: float = _UNIFORM_ENOUGH,
+        largest: float | None = None,
         base: Distribution | None = None,
     ) -> None:
+        self.gap = _spectral_gap(manifold)
+        if largest is None:
+            largest = math.sqrt(2 * _UNIFORM_ENOUGH / self.gap) if self.gap > 0 else _FLAT_LARGEST
         if not 0.0 < smallest < largest < math.inf:
             raise OptionError(f"a diffusion needs 0 < smallest < largest, got smallest={smallest}, largest={largest}")
         origin = manifold.origin(dtype=torch.float64)
@@ -74,6 +79,15 @@ class Diffusion:
     def noise(self, t: Tensor) -> Tensor:
         """The standard deviation σ(t), shape of `t`."""
         return self.largest * torch.exp(-self.decay * t)
+
+    def score_size(self, t: Tensor) -> Tensor:
+        """About how large the score of p_t is, `e^{-λ σ²/2} / σ`, shape of `t`.
+
+        Little noise on a point gives a score of size 1/σ; much of it on a compact manifold leaves only the slowest mode
+        of the heat equation, which decays at the rate λ/2 with the smallest eigenvalue λ > 0 of -Δ.
+        """
+        noise = self.noise(t)
+        return torch.exp(-self.gap / 2 * noise.square()) / noise
 
     def sample(self, t: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> NoisedSample:
         """Noised data points and the conditional score there.
@@ -119,11 +133,14 @@ class Diffusion:
 
 
 class ScoreModel(nn.Module):
-    """A network as a score: `score(t, x) = network(t, x) / σ(t)`, so that the network's outputs are of size 1.
+    """A network as a score, `score(t, x) = score_size(t) network(t, x)`, so that the network's outputs are of size 1.
+
+    The flow multiplies the score by σ². With 1/σ alone the errors of the network would count most at the start, where
+    there is nothing to learn: the score of p_t is then much smaller, and `Diffusion.score_size` knows by how much.
 
     Args:
         network: Tangent vectors `network(t, x)`.
-        diffusion: Says σ.
+        diffusion: Says how large the score is.
     """
 
     def __init__(self, network: nn.Module, diffusion: Diffusion) -> None:
@@ -135,7 +152,7 @@ class ScoreModel(nn.Module):
     def forward(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The score at `x`: t is a scalar or `(*batch)`, x and the result `(*batch, *point_shape)`."""
         time = torch.as_tensor(t, dtype=x.dtype, device=x.device)
-        return self.network(time, x) / _over_points(self.manifold, self.diffusion.noise(time))
+        return self.network(time, x) * _over_points(self.manifold, self.diffusion.score_size(time))
 
 
 class ProbabilityFlow(nn.Module):
@@ -162,3 +179,16 @@ class ProbabilityFlow(nn.Module):
 def _over_points(manifold: Manifold, t: Tensor) -> Tensor:
     """Numbers `(*batch)` shaped so that they multiply points."""
     return t.reshape(t.shape + (1,) * len(manifold.point_shape)) if t.dim() else t
+
+
+def _spectral_gap(manifold: Manifold) -> float:
+    """The smallest eigenvalue above 0 of -Δ, or 0 where the manifold is not compact or it is not known."""
+    if isinstance(manifold, Sphere):
+        return manifold.dim / manifold.radius**2
+    if isinstance(manifold, Torus):
+        return 1.0 / max(manifold.radii) ** 2
+    if isinstance(manifold, SpecialOrthogonal):
+        return 2.0  # the even functions on a sphere S³ of radius 2: k (k + 2)/4 for k = 2
+    if isinstance(manifold, Product):
+        return min(map(_spectral_gap, manifold.factors))
+    return 0.0
