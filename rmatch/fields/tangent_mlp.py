@@ -122,6 +122,10 @@ class TangentMLP(nn.Module):
 
     def forward(self, t: Tensor | float, x: Tensor) -> Tensor:
         """The tangent vectors at `x`: t is a scalar or `(*batch)`, x and the result `(*batch, *point_shape)`."""
+        return self.manifold.span(x, self.coefficients(t, x))
+
+    def coefficients(self, t: Tensor | float, x: Tensor) -> Tensor:
+        """What the manifold's `span` makes the tangent vectors of: `(*batch, span_size)`, in the dtype of `x`."""
         dtype = self.last.weight.dtype
         point = x.to(dtype)
         plain = self.manifold.features(point)
@@ -141,7 +145,7 @@ class TangentMLP(nn.Module):
         output = self.last(h)
         if self.speed is not None:
             output = output * self.speed
-        return self.manifold.span(x, output.to(x.dtype))
+        return output.to(x.dtype)
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""

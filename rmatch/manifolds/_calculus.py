@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
-from rmatch._numerics import vjp
+from rmatch._numerics import standard_normal, vjp
 from rmatch._typing import ScalarFunction, TangentFunction
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ def value_and_divergence(
     manifold: Manifold, field: TangentFunction, *, method: str, probes: int, generator: torch.Generator | None
 ) -> ValueAndScalar:
     """The field and its divergence; see `Manifold.divergence`."""
-    if method not in ("exact", "hutchinson"):
-        raise OptionError(f"unknown divergence method {method!r}; use 'exact' or 'hutchinson'")
-    if probes < 1:
-        raise OptionError(f"the Hutchinson estimate needs at least one probe, got probes={probes}")
+    _check_options(method, probes)
     point_rank = len(manifold.point_shape)
 
     def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,6 +58,52 @@ def value_and_divergence(
         return value, total * weight if drift is None else total * weight + drift
 
     return evaluate
+
+
+def value_and_trace(
+    manifold: Manifold,
+    field: Callable[[Tensor], tuple[Tensor, Tensor]],
+    *,
+    method: str,
+    probes: int,
+    generator: torch.Generator | None,
+) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+    """A field V, its coefficients c, and the trace `Σ_i e_i(c_i)` of the derivatives of these along the frame e.
+
+    The divergence is that plus `Σ_i c_i Div e_i`, which a member knows.
+
+    Args:
+        manifold: Where points are vectors, and `span` combines the frame.
+        field: V and c, from one evaluation.
+        method: As for `value_and_divergence`, and so the rest.
+        probes: Number of probes.
+        generator: Source of the probes.
+    """
+    _check_options(method, probes)
+
+    def evaluate(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        values, pull = _vjp(lambda y: torch.cat(field(y), -1), x)
+        shape = (*x.shape[:-1], manifold.dim)
+        if method == "exact":
+            rows = torch.eye(manifold.dim, dtype=x.dtype, device=x.device).unbind(0)
+        else:
+            rows = tuple(standard_normal(shape, x, generator) for _ in range(probes))
+        total = x.new_zeros(())
+        for row in rows:
+            row = row.expand(shape)
+            (derivative,) = pull(torch.cat([torch.zeros_like(x), row], -1))
+            total = total + (derivative * manifold.span(x, row)).sum(-1)
+        value, c = values.split([x.shape[-1], manifold.dim], -1)
+        return value, c, total if method == "exact" else total / probes
+
+    return evaluate
+
+
+def _check_options(method: str, probes: int) -> None:
+    if method not in ("exact", "hutchinson"):
+        raise OptionError(f"unknown divergence method {method!r}; use 'exact' or 'hutchinson'")
+    if probes < 1:
+        raise OptionError(f"the Hutchinson estimate needs at least one probe, got probes={probes}")
 
 
 def _vjp(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:

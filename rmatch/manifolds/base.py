@@ -280,13 +280,18 @@ class Manifold(ABC):
         """The size that a relative tolerance refers to, for each coordinate: 1 unless coordinates have no bound."""
         return torch.ones_like(x)
 
+    def resolution(self, x: Tensor) -> Tensor | float:
+        """The length below which no step can be told from rounding, `(*batch)`: 0 where coordinates are fine enough."""
+        del x
+        return 0.0
+
     def error_size(self, x: Tensor, y: Tensor, v: Tensor, *, rtol: float, atol: float) -> Tensor:
         """How large an error `v` of a step from `x` to `y` is, in units of the tolerance: `(*batch)`.
 
         It is the root mean square of its coefficients on a frame, so a tolerance means the same length everywhere.
         """
         del y
-        return self.norm(x, self.to_tangent(x, v)) / (math.sqrt(self.dim) * (atol + rtol))
+        return self.norm(x, self.to_tangent(x, v)) / (math.sqrt(self.dim) * (atol + rtol + self.resolution(x)))
 
     # ---- checks -----------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,10 @@ class HyperbolicSpace(Manifold):
         """The number `sinh²(d(x, y) / 2R)`, smooth also at x = y, shape `(*batch)`; `cosh(d/R)` is 1 plus twice it."""
 
     @abstractmethod
+    def height(self, x: Tensor) -> Tensor:
+        """The time component on the hyperboloid, `R cosh(r/R)` at the distance r from the origin: `(*batch)`."""
+
+    @abstractmethod
     def normal_coordinates(self, x: Tensor) -> Tensor:
         """The coordinates of `log_origin x` on the frame at the origin, `(*batch, n)`: direction times distance."""
 
@@ -68,6 +72,10 @@ class HyperbolicSpace(Manifold):
         """`(n - 1) log(sinh r / r)` with r = |v|/R: Jacobi fields across the geodesic grow as sinh r."""
         square = (self.inner(x, v, v) / self.radius**2).expand(torch.broadcast_shapes(x.shape, v.shape)[:-1])
         return (self.dim - 1) * log_sinhc(square)
+
+    def resolution(self, x: Tensor) -> Tensor:
+        """A hundred roundings of the coordinates, `100 eps R cosh(r/R)` at the distance r from the origin."""
+        return 100 * torch.finfo(x.dtype).eps * self.height(x)
 
     def quadrature(
         self, degree: int = 60, *, dtype: torch.dtype = torch.float64, device: torch.device | None = None

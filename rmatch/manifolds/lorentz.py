@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+import rmatch.manifolds._calculus as _calculus
 import rmatch.manifolds._hyperbolic as _hyperbolic
 from rmatch._numerics import asinhc, cosh_and_sinhc, dot
+from rmatch._typing import TangentFunction
 from rmatch.manifolds._hyperboloid import Dist, Exp, Inner, Log, Project
+from rmatch.manifolds.base import DivergenceMethod
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
 
 _INNER, _DIST, _EXP, _LOG, _PROJECT = Inner(), Dist(), Exp(), Log(), Project()
@@ -166,6 +171,45 @@ class Lorentz(HyperbolicSpace):
         """The vector with the sign of its time component changed: the trace is taken in Minkowski space."""
         return torch.cat([-v[..., :1], v[..., 1:]], -1)
 
+    def value_and_divergence(
+        self,
+        field: TangentFunction,
+        *,
+        method: DivergenceMethod = "exact",
+        probes: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> _calculus.ValueAndScalar:
+        """The field and its divergence `Σ_i e_i(c_i) + (n - 1) <p, c> / R` from its coefficients c on the frame e.
+
+        Here p is the point in the unit ball, where the frame is `(1 - |p|²)/2` times the coordinate vectors. The trace
+        in Minkowski space, of derivatives of the vectors themselves, would cancel numbers of the size `exp(2r)`. What
+        is left is an error of `exp(r)` roundings from taking c off the vectors, and none of it for a field that has a
+        function `coefficients` of the point beside itself: a network does.
+        """
+        known: Callable[[Tensor], Tensor] | None = getattr(field, "coefficients", None)  # as networks and solvers give
+
+        def vectors_and_coefficients(x: Tensor) -> tuple[Tensor, Tensor]:
+            if known is not None:
+                c = known(x)
+                return self.span(x, c), c
+            v = field(x)
+            return v, self._coefficients(x, v)
+
+        evaluate = _calculus.value_and_trace(
+            self, vectors_and_coefficients, method=method, probes=probes, generator=generator
+        )
+
+        def value_and_divergence(x: Tensor) -> tuple[Tensor, Tensor]:
+            value, c, trace = evaluate(x)
+            p = x[..., 1:] / (self.radius + x[..., :1])
+            return value, trace + (self.dim - 1) / self.radius * dot(p, c).squeeze(-1)
+
+        return value_and_divergence
+
+    def _coefficients(self, x: Tensor, v: Tensor) -> Tensor:
+        """The coefficients of tangent vectors on `frame(x)`, `(*batch, n)`."""
+        return torch.addcmul(v[..., 1:], v[..., :1] / (self.radius + x[..., :1]), x[..., 1:], value=-1)
+
     def volume_form(self, x: Tensor, vectors: Tensor) -> Tensor:
         """The oriented volume: the determinant of the vectors' coefficients on `frame(x)`."""
         unit = self._unit(x).unsqueeze(-2)
@@ -177,6 +221,17 @@ class Lorentz(HyperbolicSpace):
         """The points `R (cosh(r/R), sinh(r/R) ω)`."""
         unit = (r / self.radius).unsqueeze(-1)
         return self.radius * torch.cat([unit.cosh(), unit.sinh() * direction], -1)
+
+    def height(self, x: Tensor) -> Tensor:
+        """The time component."""
+        return x[..., 0]
+
+    def error_size(self, x: Tensor, y: Tensor, v: Tensor, *, rtol: float, atol: float) -> Tensor:
+        """As everywhere, for the tangent vector with the spatial part of `v`: that is what `project` leaves of it."""
+        del y
+        time = dot(x[..., 1:], v[..., 1:]) / x[..., :1]
+        length = self.norm(x, torch.cat([time, v[..., 1:]], -1))
+        return length / (self.dim**0.5 * (atol + rtol + self.resolution(x)))
 
     def normal_coordinates(self, x: Tensor) -> Tensor:
         """The spatial part times `asinh(p)/p`, p its length in units of R."""

@@ -168,6 +168,11 @@ class PoincareBall(HyperbolicSpace):
         """The points `R tanh(r/2R) ω`."""
         return self.radius * (r / (2 * self.radius)).tanh().unsqueeze(-1) * direction
 
+    def height(self, x: Tensor) -> Tensor:
+        """`R (2 - gap) / gap`."""
+        gap = self._gap(x).squeeze(-1)
+        return self.radius * (2 - gap) / gap
+
     def normal_coordinates(self, x: Tensor) -> Tensor:
         """`2 artanh(p)/p x` with p = |x|/R, from the gap: artanh p = asinh(p / sqrt(1 - p²))."""
         gap = self._gap(x)

@@ -292,6 +292,13 @@ class Product(Manifold):
         """The magnitudes of the factors."""
         return self.join([factor.magnitude(a) for factor, a in self._each(x)])
 
+    def resolution(self, x: Tensor) -> Tensor | float:
+        """The sum over the factors."""
+        total: Tensor | float = 0.0
+        for factor, a in self._each(x):
+            total = total + factor.resolution(a)
+        return total
+
     def error_size(self, x: Tensor, y: Tensor, v: Tensor, *, rtol: float, atol: float) -> Tensor:
         """The root mean square over the factors, each with the weight of its dimension."""
         sizes = [

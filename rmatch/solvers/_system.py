@@ -72,7 +72,7 @@ class System:
         else:
             probes = torch.Generator().manual_seed(self._seed) if self.divergence == "hutchinson" else None
             evaluate = self.manifold.value_and_divergence(
-                lambda y: self._checked(self.field(time, y), y),
+                _Snapshot(self, time),
                 method=self.divergence,
                 probes=self.probes,
                 generator=probes,
@@ -80,7 +80,7 @@ class System:
             if differential is not None:
                 return self._slope_with_differential(evaluate, t, x, differential)
             velocity, divergence = evaluate(x)
-        velocity = self._checked(velocity, x)
+        velocity = self.checked(velocity, x)
         if self.evaluations == 1:
             self.normal_part = largest(velocity - self.manifold.to_tangent(x, velocity))
         return Slope(t, velocity, divergence)
@@ -152,7 +152,8 @@ class System:
         return combine(state.differential, h, weights, [k.differential for k in slopes])
 
     @staticmethod
-    def _checked(velocity: Tensor, x: Tensor) -> Tensor:
+    def checked(velocity: Tensor, x: Tensor) -> Tensor:
+        """The velocity, if it is one vector for each point in the dtype of the points; else an error that says so."""
         if velocity.shape != x.shape:
             raise ShapeError(
                 f"the field returned shape {tuple(velocity.shape)} at points of shape {tuple(x.shape)}; "
@@ -163,6 +164,20 @@ class System:
                 f"the field returned {velocity.dtype} at points of {x.dtype}; convert the points or the field"
             )
         return velocity
+
+
+class _Snapshot:
+    """The field at one time, with the coefficients of its vectors on `span` where it knows them."""
+
+    def __init__(self, system: System, time: Tensor) -> None:
+        self.system, self.time = system, time
+        known = getattr(system.field, "coefficients", None)
+        self.coefficients: Callable[[Tensor], Tensor] | None = None
+        if known is not None:
+            self.coefficients = lambda x: known(time, x)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.system.checked(self.system.field(self.time, x), x)
 
 
 def combine(start: Tensor, h: float, weights: Sequence[float], slopes: Sequence[Tensor | None]) -> Tensor:

@@ -158,7 +158,8 @@ class DormandPrince(Solver):
         sizes = system.manifold.error_size(before.point, after.point, point, rtol=self.rtol, atol=self.atol)
         largest = sizes.amax()
         if log_density is not None and before.log_density is not None and after.log_density is not None:
-            parts = log_density.detach().abs() / self._scale(before.log_density, after.log_density)
+            scale = self._scale(before.log_density, after.log_density) + system.manifold.resolution(before.point)
+            parts = log_density.detach().abs() / scale
             largest = torch.maximum(largest, parts.amax())
         return self._read(largest)
 
