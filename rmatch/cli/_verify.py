@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rmatch._errors import OptionError
 from rmatch.cli._subjects import MEMBERS, build_subject
 from rmatch.verify import Report, check_manifold
 from rmatch.verify.check import select_laws
@@ -30,26 +31,29 @@ class _Task:
     laws: tuple[str, ...]
     thorough: bool
     seed: int
+    reach: float | None
 
     def run(self, on_row: Callable[[Row], None] | None = None) -> Report:
         """Build the manifold and examine it."""
         manifold = build_subject(self.text)
-        return check_manifold(manifold, self.laws or None, self.seed, self.thorough, on_row=on_row)
+        return check_manifold(manifold, self.laws or None, self.seed, self.thorough, reach=self.reach, on_row=on_row)
 
 
 def run_verification(
-    subjects: Sequence[str], *, laws: Sequence[str], thorough: bool, seed: int, output_format: str
+    subjects: Sequence[str], *, laws: Sequence[str], thorough: bool, seed: int, reach: float | None, output_format: str
 ) -> int:
     """Examine the subjects, print the reports, and return the status.
 
     Raises:
-        OptionError: A subject or a law is unknown; nothing has been examined then.
+        OptionError: A subject or a law is unknown, or the reach is no length; nothing has been examined then.
     """
+    if reach is not None and not reach > 0:
+        raise OptionError(f"--reach is a positive length, got {reach}")
     count = len(select_laws(tuple(laws) or None, thorough=thorough))
     texts = tuple(dict.fromkeys(subjects or MEMBERS))
     for text in texts:
         build_subject(text)
-    tasks = [_Task(text, tuple(laws), thorough, seed) for text in texts]
+    tasks = [_Task(text, tuple(laws), thorough, seed, reach) for text in texts]
     reports = _together(tasks) if len(tasks) > 1 else [_alone(tasks[0], count)]
     print(_FORMATS[output_format](reports))
     return 0 if all(report.ok for report in reports) else 1

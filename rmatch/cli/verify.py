@@ -12,6 +12,7 @@ def verify(
     law: Annotated[tuple[str, ...], Parameter(name="--law", negative=())] = (),
     thorough: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
+    reach: float | None = None,
     output_format: Annotated[Literal["text", "json", "html"], Parameter(name="--format")] = "text",
 ) -> int:
     """Examine manifolds by the laws of Riemannian geometry.
@@ -42,8 +43,9 @@ def verify(
             paths); all by default. May be given more than once.
         thorough: Try more cases, and the laws that take long.
         seed: Seed of the inputs.
+        reach: How far apart points may be, where a logarithm does not go everywhere.
         output_format: text, json for an object with a list of reports, or html for a page.
     """
     from rmatch.cli._verify import run_verification
 
-    return run_verification(subjects, laws=law, thorough=thorough, seed=seed, output_format=output_format)
+    return run_verification(subjects, laws=law, thorough=thorough, seed=seed, reach=reach, output_format=output_format)

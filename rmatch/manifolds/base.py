@@ -100,9 +100,8 @@ class Manifold(ABC):
     def frame(self, x: Tensor) -> Tensor:
         """A g-orthonormal basis of the tangent space at `x`: `(*batch, dim, *point_shape)`."""
         basis = self._tangent_basis(x)
-        batch = self._batch(x)
-        rows = orthonormalise(basis.reshape(*batch, -1, math.prod(self.point_shape)), self._gram(x, basis), self.dim)
-        return rows.reshape(*batch, self.dim, *self.point_shape)
+        rows = orthonormalise(basis.flatten(-len(self.point_shape)), self._gram(x, basis), self.dim)
+        return rows.reshape(*self._batch(x), self.dim, *self.point_shape)
 
     def coordinate_frame(self, x: Tensor) -> Tensor:
         """A basis of the tangent space that is orthonormal for the reference measure of `log_volume_density`.
@@ -169,7 +168,8 @@ class Manifold(ABC):
         columns: list[Tensor] = []
         y = self.exp(x, v)
         for direction in self.frame(x).unbind(len(self._batch(x))):
-            columns.append(torch.func.jvp(lambda w: self.exp(x, w), (v,), (direction.expand_as(v),))[1])
+            column = torch.func.jvp(lambda w: self.exp(x, w), (v,), (direction.expand_as(v),))[1]
+            columns.append(column.to(y.dtype))  # torch 2.13: the tangent of 0.5 * z is float64 where z has no axes
         return self.volume_form(y, torch.stack(columns, len(self._batch(y)))).abs().log()
 
     def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:

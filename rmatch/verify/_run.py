@@ -21,7 +21,7 @@ _TRIES = 60
 _SECONDS = 10.0
 """How many simpler inputs are tried for a broken law, and for how long."""
 
-_POINTS, _VECTORS = ("x", "y", "z"), ("u", "v", "w")
+_POINTS, _VECTORS, _BASIS = ("x", "y", "z"), ("u", "v", "w"), "basis"
 
 
 class Measured(NamedTuple):
@@ -136,6 +136,8 @@ def _simpler_tensors(M: Manifold, name: str, inputs: Inputs) -> Iterator[Tensor]
             yield M.project(rounded)
         elif name in _VECTORS and "x" in inputs:
             yield M.to_tangent(inputs["x"], rounded)
+        elif name == _BASIS:
+            yield M.to_tangent(inputs["x"].unsqueeze(1), rounded)
         elif name not in _VECTORS:
             yield rounded
 
@@ -146,6 +148,8 @@ def _with_tangents(M: Manifold, inputs: dict[str, Any], changed: str) -> dict[st
         for name in _VECTORS:
             if name in inputs:
                 inputs[name] = M.to_tangent(inputs["x"], inputs[name])
+        if _BASIS in inputs:
+            inputs[_BASIS] = M.to_tangent(inputs["x"].unsqueeze(1), inputs[_BASIS])
     return inputs
 
 

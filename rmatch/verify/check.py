@@ -28,6 +28,7 @@ def check_manifold(
     thorough: bool = False,
     expected_failures: Collection[str] = (),
     *,
+    reach: float | None = None,
     on_row: Callable[[Row], None] | None = None,
 ) -> Report:
     """Examine a manifold by the laws of Riemannian geometry.
@@ -41,13 +42,15 @@ def check_manifold(
         seed: Seed of the inputs: the same seed gives the same report.
         thorough: Try more cases, and the laws that take long.
         expected_failures: Names of laws that are known to be broken; they do not make the report fail.
+        reach: How far apart points may be, for a manifold whose logarithm is found by shooting and does not go
+            everywhere; laws that need all of the manifold, such as integrals, are skipped then.
         on_row: Called with each row when it is there, to show progress.
 
     Returns:
         The report; `report.ok` says whether all is well, `print(report)` shows it.
 
     Raises:
-        OptionError: A law or a family is unknown.
+        OptionError: A law or a family is unknown, or the reach is not a positive number.
 
     Example:
         >>> import rmatch as rm
@@ -57,8 +60,10 @@ def check_manifold(
         >>> [row.law for row in report.rows]
         ['triangle-inequality', 'leibniz']
     """
+    if reach is not None and not reach > 0:
+        raise OptionError(f"the reach is a positive length, got reach={reach}")
     return check_subject(
-        Subject(M, thorough=thorough),
+        Subject(M, thorough=thorough, reach=reach),
         laws=laws,
         seed=seed,
         thorough=thorough,

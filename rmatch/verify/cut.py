@@ -13,13 +13,15 @@ _FARTHEST = 6.0
 """Where the search for a cut locus ends, in usual lengths for every dimension's square root."""
 
 
-def reach(M: Manifold) -> float:
-    """A usual length: a third of the side of a cube of the same volume, or 1."""
+def usual_length(M: Manifold) -> float:
+    """A length that goes well around on the manifold: a third of the side of a cube of the same volume, or 1."""
     return M.volume ** (1 / M.dim) / 3 if math.isfinite(M.volume) else 1.0
 
 
-def near_cut_points(M: Manifold, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Points just before the cut locus of `x` in the directions `v`, and whether there is one within reach.
+def near_cut_points(M: Manifold, x: Tensor, v: Tensor, length: float) -> tuple[Tensor, Tensor]:
+    """Points just before the cut locus of `x` in the directions `v`, and whether there is one.
+
+    It is looked for up to several times the given length, which is a usual one.
 
     A geodesic from x has met it where the distance from x falls behind the length of the way; the place is found by
     bisection to about 1e-9.
@@ -31,7 +33,7 @@ def near_cut_points(M: Manifold, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         return M.dist(x, M.exp(x, length.reshape(shape) * unit)) < length * (1 - 1e-9)
 
     low = torch.zeros(len(x), dtype=x.dtype)
-    farthest = _FARTHEST * reach(M) * (math.sqrt(M.dim) if math.isfinite(M.volume) else 1.0)
+    farthest = _FARTHEST * length * (math.sqrt(M.dim) if math.isfinite(M.volume) else 1.0)
     high = torch.full((len(x),), farthest, dtype=x.dtype)
     found = behind(high)
     for _ in range(34):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rmatch.distributions import Distribution
 from rmatch.manifolds import Manifold
-from rmatch.verify.cut import exact_cut_points, near_cut_points, reach
+from rmatch.verify.cut import exact_cut_points, near_cut_points
 from rmatch.verify.functions import (
     Bell,
     GradientField,
@@ -66,8 +66,8 @@ class Draw:
 
     @property
     def reach(self) -> float:
-        """A usual length."""
-        return reach(self.manifold)
+        """A usual length: how far points are from each other."""
+        return self.subject.reach
 
     def distribution(self) -> Distribution:
         """One of the distributions on the manifold, by turns."""
@@ -77,25 +77,41 @@ class Draw:
     # ---- points and vectors -----------------------------------------------------------------------------------------
 
     def points(self) -> Tensor:
-        """Points, one for each row; all over a manifold of finite volume, else within a few lengths of the origin."""
+        """Points, one for each row; all over a manifold of finite volume, else within a few lengths of the origin.
+
+        Where a reach was asked for, no two are farther apart than that.
+        """
         M = self.manifold
         origin = M.origin(dtype=self.dtype).expand(self.rows, *M.point_shape)
+        if self.subject.is_local:
+            v = M.random_tangent(origin, generator=self.generator)
+            length = M.norm(origin, v).reshape(-1, *(1 for _ in M.point_shape))
+            part = torch.rand(length.shape, generator=self.generator, dtype=self.dtype)
+            return M.project(M.exp(origin, v * (self.reach / 2 * part / length)))
         if math.isfinite(M.volume):
             spread = self.reach * (0.3 if self.level == 0 else 1.0)
         else:
-            spread = (0.5, 1.0, 1.5)[min(self.level, 2)] / math.sqrt(M.dim)
+            spread = self.reach * (0.5, 1.0, 1.5)[min(self.level, 2)] / math.sqrt(M.dim)
         return M.project(M.exp(origin, spread * M.random_tangent(origin, generator=self.generator)))
 
-    def tangents(self, x: Tensor, length: float = 1.0) -> Tensor:
-        """A tangent vector for each point, of about the given length."""
-        return self.manifold.random_tangent(x, generator=self.generator) * (length / math.sqrt(self.manifold.dim))
+    @property
+    def step(self) -> float:
+        """A length for vectors that geodesics follow."""
+        return self.reach / 4 if self.subject.is_local else min(1.0, self.reach)
+
+    def tangents(self, x: Tensor, length: float | None = None) -> Tensor:
+        """A tangent vector for each point, of about the given length; by default 1, or less where points are near."""
+        size = length or (self.step if self.subject.is_local else 1.0)
+        v = self.manifold.random_tangent(x, generator=self.generator) * (size / math.sqrt(self.manifold.dim))
+        return self.manifold.to_tangent(x, v)  # a short vector may be what a long one left after rounding
 
     def steps(self, x: Tensor) -> Tensor:
         """Tangent vectors from usual lengths down to zero, in the order of `_STEPS`."""
         M = self.manifold
         sizes = torch.tensor([_STEPS[k % len(_STEPS)] for k in range(len(x))], dtype=self.dtype)
         shape = (-1, *(1 for _ in M.point_shape))
-        return self.tangents(x, min(1.0, 2 * self.reach) * math.sqrt(M.dim if self.level else 1)) * sizes.reshape(shape)
+        usual = min(1.0, 2 * self.reach) * math.sqrt(M.dim if self.level else 1)
+        return self.tangents(x, self.step if self.subject.is_local else usual) * sizes.reshape(shape)
 
     def pairs(self, *, cut: bool = False) -> tuple[Tensor, Tensor]:
         """Pairs of points: apart, close, very close and the same by turns; with `cut`, some at and next to the cut."""
@@ -103,13 +119,13 @@ class Draw:
         x = self.points()
         y = M.project(M.exp(x, self.steps(x)))
         y = torch.where(self._rows(range(0, self.rows, len(_STEPS))), self.points(), y)  # some all over
-        if cut and self.level:
+        if cut and self.level and not self.subject.is_local:
             x, y = self._with_cut_points(x, y)
         return x, y
 
     def _with_cut_points(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The pairs with each fourth replaced by one next to the cut locus, and each eighth by one at it."""
-        near, found = near_cut_points(self.manifold, x, self.tangents(x))
+        near, found = near_cut_points(self.manifold, x, self.tangents(x), self.reach)
         chosen = self._rows(range(3, self.rows, 4)) & found.reshape(-1, *(1 for _ in self.manifold.point_shape))
         y = torch.where(chosen, near, y)
         there = exact_cut_points(self.manifold, x)
@@ -123,9 +139,9 @@ class Draw:
     # ---- functions and fields ---------------------------------------------------------------------------------------
 
     def function(self, profile: Profile | None = None) -> RandomFunction:
-        """A smooth function; where the volume is infinite it decays like a bell."""
+        """A smooth function; where the volume is infinite it decays like a bell, so that integrals exist."""
         chosen: Profile = ("wave", "power", "neuron")[self.level % 3] if profile is None else profile
-        compact = math.isfinite(self.manifold.volume)
+        compact = math.isfinite(self.manifold.volume) or self.subject.is_local
         return random_function(
             self.manifold,
             self.generator,
@@ -160,6 +176,6 @@ class Draw:
         """A field that is neither a gradient nor free of divergence."""
         return random_field(self.manifold, self.generator, self.function(profile))
 
-    def bell(self) -> Bell:
-        """A bell near the origin."""
-        return random_bell(self.manifold, self.generator)
+    def bell(self, *, of_distance: bool = False) -> Bell:
+        """A bell near the origin, of the distance itself if that is asked for."""
+        return random_bell(self.manifold, self.generator, of_distance=of_distance)

@@ -34,22 +34,28 @@ class Bell:
         manifold: Where it lives.
         centre: A point.
         width: In units of length.
+        of_features: Whether d is the distance of the features, which is smooth where geodesics meet again.
     """
 
     manifold: Manifold
     centre: Tensor
     width: float
+    of_features: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """The values at points `(*batch, *point_shape)`: `(*batch)`."""
         M, y = open_part(self.manifold, x)
         centre = open_part(self.manifold, self.centre.to(x))[1]
+        if self.of_features:
+            return (-(M.features(y) - M.features(centre)).square().sum(-1) / (2 * self.width**2)).exp()
         v = M.log(centre, y)
         return (-M.inner(centre, v, v) / (2 * self.width**2)).exp()
 
     def __repr__(self) -> str:
         """The formula."""
-        return f"exp(-d(x, {_numbers(self.centre)})²/{2 * self.width**2:.3g})"
+        centre = _numbers(self.centre)
+        square = f"|φ(x) - φ({centre})|²" if self.of_features else f"d(x, {centre})²"
+        return f"exp(-{square}/{2 * self.width**2:.3g})"
 
 
 def open_part(M: Manifold, x: Tensor) -> tuple[Manifold, Tensor]:
@@ -231,17 +237,24 @@ def bracket(first: RandomField, second: RandomField, x: Tensor) -> Tensor:
     return derivative(second, x, u) - derivative(first, x, v)
 
 
-def random_bell(M: Manifold, generator: torch.Generator) -> Bell:
-    """A bell near the origin; so narrow that it is below 1e-13 where geodesics meet their cut locus."""
+def random_bell(M: Manifold, generator: torch.Generator, *, of_distance: bool = False) -> Bell:
+    """A bell near the origin.
+
+    Where geodesics meet again d² has a kink: there d is the distance of the features if that grows, else, or where the
+    true distance is asked for, the bell is so narrow that it is below 1e-13 at the cut locus.
+    """
     whole = M.origin(dtype=torch.float64)
+    offset = M.random_tangent(whole, generator=generator) / math.sqrt(M.dim)
     part, origin = open_part(M, whole)
     starts = origin.expand(8, *part.point_shape)
-    cut, found = near_cut_points(part, starts, part.random_tangent(starts, generator=generator))
-    width = _BELL
+    directions = part.random_tangent(starts, generator=generator)
+    cut, found = near_cut_points(part, starts, directions, 1.0)
+    width, of_features = _BELL, False
     if bool(found.any()):
-        width = min(width, float(part.dist(starts, cut)[found].amin()) / 8)
-    offset = M.random_tangent(whole, generator=generator) * (0.2 * width / math.sqrt(M.dim))
-    return Bell(M, M.project(M.exp(whole, offset)), width)
+        far = part.features(part.exp(starts, 100 * directions)) - part.features(origin)
+        of_features = not of_distance and bool(far.square().sum(-1).median() > (5 * width) ** 2)
+        width = width if of_features else min(width, float(part.dist(starts, cut)[found].amin()) / 8)
+    return Bell(M, M.project(M.exp(whole, 0.2 * width * offset)), width, of_features)
 
 
 def random_function(

@@ -17,7 +17,8 @@ from rmatch.objectives import Pairing, pairing
 from rmatch.paths import FlowPath, HeatPath, ProbabilityPath
 from rmatch.solvers import RK4
 from rmatch.verify._derivatives import over_points
-from rmatch.verify.cut import reach
+from rmatch.verify.base import Need
+from rmatch.verify.cut import usual_length
 from rmatch.verify.functions import Bell, RandomField, random_bell, random_field, random_function
 
 __all__ = ["Pair", "Subject"]
@@ -38,6 +39,7 @@ class Subject:
         pair: Two probability paths to examine; flows of random fields by default.
         name: What a report calls it; the manifold's constructor call by default.
         thorough: Whether laws that take long are wanted.
+        reach: How far apart points may be; by default as far as they get.
     """
 
     def __init__(
@@ -47,8 +49,11 @@ class Subject:
         pair: Pair | None = None,
         name: str | None = None,
         thorough: bool = False,
+        reach: float | None = None,
     ) -> None:
         self.manifold = manifold
+        self.is_local = reach is not None
+        self.reach = usual_length(manifold) if reach is None else reach
         self.thorough = thorough
         self.name = repr(manifold) if name is None else name
         self._distributions = distributions
@@ -72,6 +77,13 @@ class Subject:
         heat = _heat_paths(self.manifold)
         flows = _flows(self.manifold)
         return (flows,) if heat is None else (heat, flows)
+
+
+def _kept_near(subject: Subject) -> str | None:
+    return "points are kept within a reach, and this law goes everywhere" if subject.is_local else None
+
+
+EVERYWHERE = Need("points all over the manifold", _kept_near)
 
 
 class Pair:
@@ -124,14 +136,14 @@ def _known_distributions(M: Manifold) -> tuple[Distribution, ...]:
     """The laws that the library has for the manifold, not too narrow for a quadrature rule."""
     origin = M.origin(dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    offset = M.random_tangent(origin, generator=generator) * (0.3 * reach(M) / math.sqrt(M.dim))
+    offset = M.random_tangent(origin, generator=generator) * (0.3 * usual_length(M) / math.sqrt(M.dim))
     mean = M.project(M.exp(origin, offset))
     narrow = math.isfinite(M.volume) and M.dim <= 3
-    scale = reach(M) / 3 if narrow else reach(M)
+    scale = usual_length(M) / 3 if narrow else usual_length(M)
     makers: list[Callable[[], Distribution]] = [
         lambda: default_base(M),
         lambda: WrappedNormal(M, mean, scale),
-        lambda: VonMisesFisher(M, mean, 2.0),
+        lambda: VonMisesFisher(M, mean, 2.0 if M.dim <= 3 else 0.5),
     ]
     found: list[Distribution] = []
     for make in makers:
@@ -146,7 +158,7 @@ def _heat_paths(M: Manifold) -> Pair | None:
     """Two mixtures of two heat kernels each that spread, where heat kernels are known."""
     origin = M.origin(dtype=torch.float64).expand(4, *M.point_shape)
     generator = torch.Generator().manual_seed(0)
-    length = min(1.0, reach(M))
+    length = min(1.0, usual_length(M))
     offsets = M.random_tangent(origin, generator=generator) * (0.5 * length / math.sqrt(M.dim))
     means = M.project(M.exp(origin, offsets))
     try:
@@ -198,4 +210,4 @@ def _blend(M: Manifold, generator: torch.Generator) -> Blend:
     origin = M.origin(dtype=torch.float64)
     size = max(float(M.norm(origin, part(origin))) for part in (first, second))
     bell = None if math.isfinite(M.volume) else random_bell(M, generator)
-    return Blend(first, second, bell, 0.4 * min(1.0, reach(M)) / max(size, 0.1))
+    return Blend(first, second, bell, 0.4 * min(1.0, usual_length(M)) / max(size, 0.1))

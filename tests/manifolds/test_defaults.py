@@ -36,6 +36,13 @@ def test_default_metric_is_the_closed_form_and_reproduces_the_inner_product(M: M
 
 
 @every_member
+def test_default_frame_of_no_points_is_empty(M: Manifold) -> None:
+    x = points(M, (0,), 0)
+    assert Manifold.frame(M, x).shape == (0, M.dim, *M.point_shape)
+    assert Manifold.random_tangent(M, x).shape == x.shape
+
+
+@every_member
 @every_dtype
 def test_default_frame_spans_the_same_space(M: Manifold, dtype: torch.dtype) -> None:
     x = torch.cat([points(M, (6,), 0, dtype), M.origin(dtype=dtype)[None]])

@@ -203,13 +203,13 @@ def laplacian_of_product(M: Manifold, x: Tensor, f: ScalarFunction, h: ScalarFun
     inputs=lambda draw: {"x": (x := draw.points()), "basis": _basis(draw, x)},
 )
 def volume_form(M: Manifold, x: Tensor, basis: Tensor) -> Residual:
-    products = gram(M, x, basis)
-    wanted = torch.linalg.det(products).abs().sqrt()
+    """A determinant is rounded relative to the lengths of its vectors, and its root by more the smaller it is."""
+    wanted = torch.linalg.det(gram(M, x, basis)).abs().sqrt()
     lengths = norm(M, x[:, None], basis).prod(-1)
-    condition = torch.linalg.cond(products).sqrt()
+    unit = rounding(M, x) * M.dim
     of_frame = (M.volume_form(x, M.frame(x)).abs() - 1).abs()
-    off = (M.volume_form(x, basis).abs() - wanted).abs() / (wanted + lengths / condition)
-    return Residual(off + of_frame, rounding(M, x) * M.dim * condition)
+    off = (M.volume_form(x, basis).abs() - wanted).abs() / lengths
+    return Residual(off + of_frame, unit + unit / torch.maximum(wanted / lengths, unit.sqrt()))
 
 
 def _basis(draw: Draw, x: Tensor) -> Tensor:

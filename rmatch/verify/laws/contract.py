@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
@@ -21,7 +22,7 @@ def _inputs(draw: Draw) -> Inputs:
     """Pairs that are not near a cut locus, where nothing is continuous, and not equal, where distances have a kink."""
     x = draw.points()
     M = draw.manifold
-    y = M.project(M.exp(x, draw.tangents(x, min(1.0, draw.reach))))
+    y = M.project(M.exp(x, draw.tangents(x, draw.step)))
     return {"x": x, "y": y, "v": draw.tangents(x)}
 
 
@@ -210,7 +211,9 @@ def compiled(M: Manifold, x: Tensor, y: Tensor, v: Tensor) -> Residual:
         return _differ(M, name, x, y, fast(x, y, v), method(x, y, v), "when compiled")
 
     torch.compiler.reset()
-    return _compare(M, problem)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch about itself
+        return _compare(M, problem)
 
 
 LAWS = (

@@ -14,7 +14,7 @@ from rmatch.verify._tolerances import norm, norm_of_normal_part, rounding
 from rmatch.verify.base import Inputs, Need, Residual, law
 from rmatch.verify.draw import Draw
 from rmatch.verify.functions import RandomFunction
-from rmatch.verify.subject import Subject
+from rmatch.verify.subject import EVERYWHERE, Subject
 
 _DRAWS = 4000
 _STANDARD_ERRORS = 5.0
@@ -42,7 +42,10 @@ def _sampled(draw: Draw) -> Inputs:
     "∫ p dV = 1",
     catches="a density against another measure, a wrapped law without its preimages, a constant that is off",
     inputs=_law,
-    needs=(DISTRIBUTION,),
+    needs=(
+        EVERYWHERE,
+        DISTRIBUTION,
+    ),
 )
 def density_normalised(M: Manifold, p: Distribution) -> Residual:
     return equals(M, lambda x: p.log_prob(x).exp().unsqueeze(-1), 1.0)
@@ -53,7 +56,10 @@ def density_normalised(M: Manifold, p: Distribution) -> Residual:
     "mean of f(X_i) = ∫ f p dV for X_i ~ p",
     catches="a sampler of another law than the density's",
     inputs=lambda draw: {"p": draw.distribution(), "f": _bounded(draw), "seed": draw.level},
-    needs=(DISTRIBUTION,),
+    needs=(
+        EVERYWHERE,
+        DISTRIBUTION,
+    ),
 )
 def sampler_matches_density(M: Manifold, p: Distribution, f: RandomFunction, seed: int) -> Residual:
     """For each ridge of f, and for log p; within five standard errors and the error of the integral."""
@@ -82,7 +88,10 @@ def _bounded(draw: Draw) -> RandomFunction:
     "g(∇log p, v) = d/dt log p(exp_x tv) at t = 0",
     catches="a score in closed form that is not the gradient of the density, or not tangent",
     inputs=lambda draw: {**(given := _sampled(draw)), "v": draw.tangents(given["x"])},
-    needs=(DISTRIBUTION,),
+    needs=(
+        EVERYWHERE,
+        DISTRIBUTION,
+    ),
 )
 def score(M: Manifold, p: Distribution, x: Tensor, seed: int, v: Tensor) -> Residual:
     """The condition of log p adds to the rounding of its points: a density of width s varies at rate 1/s."""
@@ -99,7 +108,10 @@ def score(M: Manifold, p: Distribution, x: Tensor, seed: int, v: Tensor) -> Resi
     "E_p[Div V + ⟨V, ∇log p⟩] = 0",
     catches="samples, scores and divergences that do not belong together",
     inputs=lambda draw: {"p": draw.distribution(), "V": draw.field(), "seed": draw.level},
-    needs=(DISTRIBUTION,),
+    needs=(
+        EVERYWHERE,
+        DISTRIBUTION,
+    ),
 )
 def stein_identity(M: Manifold, p: Distribution, V: TangentFunction, seed: int) -> Residual:
     """By samples, within five standard errors."""

@@ -27,12 +27,13 @@ def _steps(draw: Draw) -> Inputs:
 def _long_walks(draw: Draw) -> Inputs:
     """Vectors that reach beyond the cut locus, where there is one."""
     x = draw.points()
-    return {"x": x, "v": draw.tangents(x, 3 * draw.reach * draw.manifold.dim**0.5)}
+    length = draw.step if draw.subject.is_local else 3 * draw.reach * draw.manifold.dim**0.5
+    return {"x": x, "v": draw.tangents(x, length)}
 
 
 def _walks(draw: Draw) -> Inputs:
     x = draw.points()
-    v = draw.tangents(x, min(1.0, draw.reach))
+    v = draw.tangents(x, draw.step)
     return {"x": x, "v": v, "w": draw.tangents(x)}
 
 

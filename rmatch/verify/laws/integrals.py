@@ -14,7 +14,7 @@ from rmatch.verify._integrals import equals, integrals, vanishes
 from rmatch.verify.base import Inputs, Need, Residual, law
 from rmatch.verify.draw import Draw
 from rmatch.verify.functions import Bell, Profile
-from rmatch.verify.subject import Subject
+from rmatch.verify.subject import EVERYWHERE, Subject
 
 _STANDARD_ERRORS = 10.0
 """Of the mean over eight scramblings: Student's t with 7 degrees of freedom is beyond 10 with probability 2e-5."""
@@ -69,7 +69,10 @@ def _two_functions(draw: Draw) -> Inputs:
     "∫ 1 dV = vol(M)",
     catches="a volume, or weights of a quadrature rule, off by a factor",
     inputs=lambda draw: {},
-    needs=(FINITE_VOLUME,),
+    needs=(
+        EVERYWHERE,
+        FINITE_VOLUME,
+    ),
     cases=1,
 )
 def volume_normalisation(M: Manifold) -> Residual:
@@ -80,8 +83,11 @@ def volume_normalisation(M: Manifold) -> Residual:
     "volume-in-normal-coordinates",
     "∫ exp(-d(x, c)²/2s²) / |det d exp_c| dV = (2πs²)^{n/2}",
     catches="weights of a quadrature rule, or a Jacobian of exp, of another metric",
-    inputs=lambda draw: {"bell": draw.bell()},
-    needs=(OPEN,),
+    inputs=lambda draw: {"bell": draw.bell(of_distance=True)},
+    needs=(
+        EVERYWHERE,
+        OPEN,
+    ),
     cases=2,
 )
 def volume_in_normal_coordinates(M: Manifold, bell: Bell) -> Residual:
@@ -97,7 +103,10 @@ def volume_in_normal_coordinates(M: Manifold, bell: Bell) -> Residual:
     "∫ f dV = ∫ f(exp_o v) |det d exp_v| dv over the vectors before the cut locus",
     catches="nodes or weights of another measure, such as dx for √det g dx",
     inputs=lambda draw: {"f": draw.function("wave")},
-    needs=(FEW_DIMENSIONS,),
+    needs=(
+        EVERYWHERE,
+        FEW_DIMENSIONS,
+    ),
     cases=2,
 )
 def quadrature_in_normal_coordinates(M: Manifold, f: ScalarFunction) -> Residual:
@@ -119,6 +128,7 @@ def quadrature_in_normal_coordinates(M: Manifold, f: ScalarFunction) -> Residual
     catches="a divergence that does not belong to the volume",
     inputs=_field,
     cases=2,
+    needs=(EVERYWHERE,),
 )
 def divergence_theorem(M: Manifold, V: TangentFunction) -> Residual:
     """In units of ∫ |Div V| + |V|."""
@@ -136,6 +146,7 @@ def divergence_theorem(M: Manifold, V: TangentFunction) -> Residual:
     "∫ f Div V dV = -∫ ⟨∇f, V⟩ dV",
     catches="a gradient, a divergence and a volume that do not fit together",
     inputs=_function_and_field,
+    needs=(EVERYWHERE,),
 )
 def integration_by_parts(M: Manifold, f: ScalarFunction, V: TangentFunction) -> Residual:
     def terms(x: Tensor) -> Tensor:
@@ -151,6 +162,7 @@ def integration_by_parts(M: Manifold, f: ScalarFunction, V: TangentFunction) -> 
     catches="a Laplacian that is not symmetric",
     inputs=_two_functions,
     cases=2,
+    needs=(EVERYWHERE,),
 )
 def green(M: Manifold, f: ScalarFunction, h: ScalarFunction) -> Residual:
     def terms(x: Tensor) -> Tensor:
@@ -165,7 +177,10 @@ def green(M: Manifold, f: ScalarFunction, h: ScalarFunction) -> Residual:
     "∫ ⟨∇f, V⟩ dV = 0 for V = Div(X) Y - Div(Y) X + [X, Y], and Div V = 0",
     catches="a divergence whose own derivative is wrong",
     inputs=lambda draw: {"f": draw.function("wave"), "V": draw.field("solenoidal", "wave")},
-    needs=(A_PLANE,),
+    needs=(
+        EVERYWHERE,
+        A_PLANE,
+    ),
     cases=1,
 )
 def solenoidal_fields(M: Manifold, f: ScalarFunction, V: TangentFunction) -> Residual:

@@ -21,10 +21,15 @@ def _array(draw: Draw) -> Inputs:
     return {"x": x, "array": torch.randn(x.shape, generator=draw.generator, dtype=x.dtype)}
 
 
-def _basis(M: Manifold, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def _array_and_basis(draw: Draw) -> Inputs:
+    given = _array(draw)
+    return {**given, "basis": _basis(draw.manifold, given["x"], draw.generator)}
+
+
+def _basis(M: Manifold, x: Tensor, generator: torch.Generator) -> Tensor:
     """`dim` random tangent vectors at each point, which are a basis: `(*batch, dim, *point_shape)`."""
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
-    return torch.stack([M.random_tangent(x, generator=generator) for _ in range(M.dim)], 1)
+    vectors = torch.stack([M.random_tangent(x, generator=generator) for _ in range(M.dim)], 1)
+    return M.to_tangent(x[:, None], vectors)
 
 
 def gram(M: Manifold, x: Tensor, vectors: Tensor) -> Tensor:
@@ -150,14 +155,13 @@ def span_linear(M: Manifold, x: Tensor) -> Residual:
     "sharp",
     "g(ω♯, v) = ω(v)",
     catches="a gradient without the inverse metric",
-    inputs=_array,
+    inputs=_array_and_basis,
 )
-def sharp(M: Manifold, x: Tensor, array: Tensor) -> Residual:
+def sharp(M: Manifold, x: Tensor, array: Tensor, basis: Tensor) -> Residual:
     raised = M.sharp(x, array)
-    vectors = _basis(M, x)
-    paired = (array[:, None] * vectors).flatten(2).sum(-1)
-    products = M.inner(x[:, None], raised[:, None], vectors)
-    lengths = norm(M, x[:, None], vectors)
+    paired = (array[:, None] * basis).flatten(2).sum(-1)
+    products = M.inner(x[:, None], raised[:, None], basis)
+    lengths = norm(M, x[:, None], basis)
     size = norm(M, x, raised) + array.flatten(1).abs().amax(-1) / _smallest_length(M, x)
     worst = ((products - paired).abs() / lengths).amax(-1)
     tangent = norm_of_normal_part(M, x, raised)

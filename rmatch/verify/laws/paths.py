@@ -15,7 +15,7 @@ from rmatch.paths import FlowPath
 from rmatch.verify._tolerances import norm
 from rmatch.verify.base import Inputs, Need, Residual, law
 from rmatch.verify.draw import Draw
-from rmatch.verify.subject import SAMPLES, Pair, Subject
+from rmatch.verify.subject import EVERYWHERE, SAMPLES, Pair, Subject
 
 _STEP = 1e-2
 """Step of the difference quotient in time: of fourth order, so its error is about 1e-8 for paths of unit rate."""
@@ -69,7 +69,10 @@ def _pair_and_points(draw: Draw) -> Inputs:
     "∂p/∂t = -Div(p V)",
     catches="a density that its field does not generate",
     inputs=_pair_and_points,
-    needs=(PATHS,),
+    needs=(
+        EVERYWHERE,
+        PATHS,
+    ),
     cases=2,
 )
 def continuity_equation(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residual:
@@ -91,7 +94,10 @@ def continuity_equation(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residua
     "score(t, x) = ∇log p_t(x)",
     catches="a score that is carried along by a wrong equation",
     inputs=_pair_and_points,
-    needs=(PATHS,),
+    needs=(
+        EVERYWHERE,
+        PATHS,
+    ),
     cases=2,
 )
 def path_score(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residual:
@@ -107,7 +113,10 @@ def path_score(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residual:
     "H(p_1) - H(p_0) = -∫ E_p⟨V, ∇log p⟩ dt",
     catches="a density, a field and a score of different paths",
     inputs=_pair,
-    needs=(PAIRING,),
+    needs=(
+        EVERYWHERE,
+        PAIRING,
+    ),
     cases=1,
 )
 def entropy_rate(M: Manifold, pair: Pair) -> Residual:
@@ -131,7 +140,10 @@ def _entropy(p: Distribution, degree: int) -> tuple[float, float]:
     "d/dt KL[p_t ‖ q_t] = E_p⟨V - W, ∇log p - ∇log q⟩",
     catches="a pairing of the wrong fields or scores at some time",
     inputs=_pair,
-    needs=(PAIRING,),
+    needs=(
+        EVERYWHERE,
+        PAIRING,
+    ),
     cases=1,
 )
 def kl_rate(M: Manifold, pair: Pair) -> Residual:
@@ -170,7 +182,10 @@ def _last_coefficients(values: Tensor) -> Tensor:
     "KL[p_1 ‖ q_1] = KL[p_0 ‖ q_0] + ∫ E_p⟨V - W, ∇log p - ∇log q⟩ dt",
     catches="log-densities that the fields do not carry",
     inputs=_pair,
-    needs=(PAIRING,),
+    needs=(
+        EVERYWHERE,
+        PAIRING,
+    ),
     cases=1,
 )
 def kl_identity(M: Manifold, pair: Pair) -> Residual:
@@ -185,7 +200,10 @@ def kl_identity(M: Manifold, pair: Pair) -> Residual:
     "(KL[p_1 ‖ q_1] - KL[p_0 ‖ q_0])² ≤ L_FM L_SM",
     catches="losses that are not inner products of the same pairing",
     inputs=_pair,
-    needs=(PAIRING,),
+    needs=(
+        EVERYWHERE,
+        PAIRING,
+    ),
     cases=1,
 )
 def cauchy_schwarz(M: Manifold, pair: Pair) -> Residual:
@@ -201,7 +219,10 @@ def cauchy_schwarz(M: Manifold, pair: Pair) -> Residual:
     "∇_θ KL[p ‖ q_θ] = -E_p ∇_θ log q_θ",
     catches="a solver through which derivatives do not pass",
     inputs=lambda draw: {"pair": draw.subject.pairs[-1]},
-    needs=(FLOW,),
+    needs=(
+        EVERYWHERE,
+        FLOW,
+    ),
     cases=1,
 )
 def gradient_of_kl(M: Manifold, pair: Pair) -> Residual:
