@@ -1,15 +1,10 @@
 """An rmatch manifold out of a few functions of somebody else's.
 
-Their points lie on a submanifold of R^k with any metric g. Two facts make the defaults right for all of them.
-
-* Divergence. The reference measure is the surface measure of the submanifold: `coordinate_frame` is orthonormal in R^k,
-  the trace over it of the derivative is the divergence for that measure, and `log_volume_density` is
-  `½ log det g(E_i, E_j)` on that frame E, the density of dV_g against it; it depends on the tangent space and not on
-  the frame. For the metric that R^k induces it is 0.
-* Transport. Let P be any smooth family of projections to the tangent spaces and G(x) = Pᵀ g P. Then P D is a connection
-  without torsion in which Pw, for a fixed array w, has derivative 0 at x; so the Levi-Civita connection differs from it
-  as it differs from the partial derivatives in a chart: by C with `2 g(C(u, w), z) = ∂_u G(w, z) + ∂_w G(u, z) -
-  ∂_z G(u, w)`. Hence w is parallel along a curve with velocity v where `w' = (∂_v P) w - C(v, w)`.
+Their points lie on a submanifold of R^k with any metric g. The reference measure is the surface measure of the
+submanifold: `coordinate_frame` is orthonormal in R^k, and the trace over it of the derivative is the divergence for
+that measure. The density of dV_g against it is √det g(E_i, E_j) on that frame E, which depends on the tangent space and
+not on the frame; `log_volume_density` is its logarithm, so that the derivative of the density makes the divergence that
+of g. For the metric that R^k induces it is 0.
 """
 
 from __future__ import annotations
@@ -26,9 +21,10 @@ from torch import Tensor
 from rmatch._errors import OptionError, SolverError
 from rmatch._numerics import orthonormalise, standard_normal
 from rmatch._typing import Shape
+from rmatch.interop._transport import solve_transport, value_and_rate
 from rmatch.manifolds import Manifold
-from rmatch.manifolds._geodesic_equation import CollocationRule, OnValues, readable
-from rmatch.manifolds._shooting import shoot
+from rmatch.manifolds._geodesic_equation import OnValues
+from rmatch.manifolds._shooting import search, shoot
 
 Map = Callable[..., Tensor]
 
@@ -59,8 +55,9 @@ class Peer:
 def adapt(peer: Peer, origin: Tensor, volume: float) -> Manifold:
     """The peer's manifold, after a look at whether its functions are what they are called.
 
-    A `log` that is missing, does not invert `exp` or has no finite derivative is replaced by shooting, and a
-    `transport` that is missing or not parallel by the solution of its equation.
+    A `log` that is missing, does not invert `exp` or has no finite derivative is replaced by shooting, a `transport`
+    that is missing or not parallel by the solution of its equation, and the derivative of a `project` that has none, as
+    one by singular values has none, by the tangent projection.
 
     Raises:
         OptionError: `to_tangent` is no projection, or `exp` does not start with its velocity or keep its speed.
@@ -74,17 +71,38 @@ def adapt(peer: Peer, origin: Tensor, volume: float) -> Manifold:
     u = 0.3 * manifold.random_tangent(x, generator=generator)
     w = manifold.random_tangent(x, generator=generator)
     _require(peer, "exp starts with the velocity that it is given", _velocity(manifold, x, u, 0.0), u)
-    end = manifold.norm(manifold.exp(x, u), _velocity(manifold, x, u, 1.0))
+    slow = _velocity(manifold, x, u, 1.0)
+    _, rate = value_and_rate(lambda s: manifold.exp(x, s * u), torch.ones((), dtype=x.dtype))
+    _require(peer, "exp has a derivative", rate, slow)
+    end = manifold.norm(manifold.exp(x, u), slow)
     _require(peer, "geodesics keep their speed", end, manifold.norm(x, u))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", UserWarning)  # a log that warns has not converged
         log_is_right, transport_is_right = _log_is_right(manifold, x, u), _transport_is_right(manifold, x, u, w)
-    return _Adapted(
-        replace(peer, log=peer.log if log_is_right else None, transport=peer.transport if transport_is_right else None),
-        origin,
-        volume,
+    right = replace(
+        peer,
+        log=peer.log if log_is_right else None,
+        transport=peer.transport if transport_is_right else None,
+        project=peer.project if _has_derivative(manifold.project, x) else _with_derivative(peer),
     )
+    return _Adapted(right, origin, volume)
+
+
+def _has_derivative(f: Callable[[Tensor], Tensor], x: Tensor) -> bool:
+    x = x.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(f(x).sum(), x)
+    return bool(slope.isfinite().all())
+
+
+def _with_derivative(peer: Peer) -> Map:
+    """`project` with the derivative that the nearest point has on the manifold: the tangent projection."""
+
+    def project(x: Tensor) -> Tensor:
+        nearest = peer.project(x.detach())
+        return nearest + peer.to_tangent(nearest, x - x.detach())
+
+    return project
 
 
 def _require(peer: Peer, law: str, got: Tensor, expected: Tensor) -> None:
@@ -153,7 +171,10 @@ class _Adapted(Manifold):
         return self._call(self.peer.exp, x, v)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
-        """The peer's logarithm, or else by shooting: the geodesic that the chord from `x` to `y` deforms to.
+        """The peer's logarithm, or else by shooting, first in the direction of the chord from `x` to `y`.
+
+        Where that does not converge at once, as to far points, it is the shortest geodesic that a search in many
+        directions finds.
 
         Raises:
             SolverError: The shot does not converge; the text names the row.
@@ -196,14 +217,14 @@ class _Adapted(Manifold):
         """The point `γ(t)` and the velocity there, a derivative of `exp`."""
         x, v = torch.broadcast_tensors(x, self.log(x, y))
         s = torch.as_tensor(self._over_points(t), dtype=x.dtype, device=x.device).broadcast_to(x.shape).clone()
-        return _value_and_rate(lambda s: self.exp(x, s * v), s)
+        return value_and_rate(lambda s: self.exp(x, s * v), s)
 
     # ---- what follows from it ---------------------------------------------------------------------------------------
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The vector `Σ_a df(e_a) e_a` over an orthonormal frame."""
         frame = self.frame(x).flatten(-len(self.point_shape))
-        values = (frame @ df.expand_as(x).flatten(-len(self.point_shape)).unsqueeze(-1)).squeeze(-1)
+        values = (frame @ df.flatten(-len(self.point_shape)).unsqueeze(-1)).squeeze(-1)
         return self._combine(values, frame)
 
     def coordinate_frame(self, x: Tensor) -> Tensor:
@@ -255,98 +276,67 @@ class _Adapted(Manifold):
         flat = (coefficients.unsqueeze(-2) @ frame).squeeze(-2)
         return flat.reshape(*flat.shape[:-1], *self.point_shape)
 
+    def _gap(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """`exp_x(v) - y`, flat: `(*batch, k)`."""
+        return (self.exp(x, v) - y).flatten(-len(self.point_shape))
+
     def _miss(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """The coefficients of `exp_x(v) - y` on a basis at y that is orthonormal in R^k: `(*batch, dim)`."""
-        rank = len(self.point_shape)
-        gap = (self.exp(x, v) - y).flatten(-rank)
-        return (self.coordinate_frame(y).flatten(-rank) @ gap.unsqueeze(-1)).squeeze(-1)
+        basis = self.coordinate_frame(y).flatten(-len(self.point_shape))
+        return (basis @ self._gap(x, y, v).unsqueeze(-1)).squeeze(-1)
 
     def _aim(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients of the initial velocity on `frame(x)`, and the derivative of `_miss` by them."""
         rank, batch = len(self.point_shape), self._batch(x)
         there, goals = x.reshape(-1, *self.point_shape), y.reshape(-1, *self.point_shape)
-        frame = self.frame(there).flatten(-rank)
+        frame, basis = self.frame(there).flatten(-rank), self.coordinate_frame(goals).flatten(-rank)
 
         def fire(rows: Tensor, c: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-            start = there[rows]
-            target = self.project(start + goal.reshape(-1, *(1 for _ in range(rank))) * (goals[rows] - start))
+            del goal  # the whole way
             length = torch.linalg.vector_norm(c, dim=-1, keepdim=True)
-            shift = torch.finfo(c.dtype).eps ** (1 / 3) * torch.where(length > 0, length, 1.0)
+            shift = torch.finfo(c.dtype).eps ** (1 / 3) * (1 + length)
             moves = torch.eye(self.dim, dtype=c.dtype, device=c.device).unsqueeze(1) * shift
             every = torch.cat([c.unsqueeze(0), c + moves, c - moves])  # [1 + 2 dim, n, dim]
-            miss = self._miss(start, target, self._combine(every, frame[rows]))
-            slope = (miss[1 : self.dim + 1] - miss[self.dim + 1 :]) / (2 * shift)
-            return miss[0], slope.movedim(0, -1)
+            gap = self._gap(there[rows], goals[rows], self._combine(every, frame[rows]))
+            slope = (gap[1 : self.dim + 1] - gap[self.dim + 1 :]) / (2 * shift)
+            return gap[0], slope.movedim(0, -1)
+
+        def fire_along(rows: Tensor, c: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+            gap, slope = fire(rows, c, goal)
+            miss = (basis[rows] @ gap.unsqueeze(-1)).squeeze(-1)
+            astray = torch.linalg.vector_norm(gap, dim=-1) > 2 * torch.linalg.vector_norm(miss, dim=-1) + floor
+            return torch.where(astray.unsqueeze(-1), torch.nan, miss), basis[rows] @ slope
 
         chord = self.to_tangent(there, goals - there)
-        first = self.inner(
-            there.unsqueeze(1), frame.reshape(len(there), self.dim, *self.point_shape), chord.unsqueeze(1)
-        )
-        aim = shoot(fire, first)
-        missed = (aim.reached < 1).reshape(batch)
-        if bool(missed.any()):
-            row = ", ".join(map(str, missed.nonzero()[0].tolist())) or "0"
+        vectors = frame.reshape(len(there), self.dim, *self.point_shape)
+        first = self.inner(there.unsqueeze(1), vectors, chord.unsqueeze(1))
+        floor = 64 * torch.finfo(x.dtype).eps * (1 + float(x.abs().amax())) if x.numel() else 0.0
+        c, jacobian, reached = shoot(fire_along, first, floor, shortest_stride=1.0)
+        missed = (reached < 1).nonzero().squeeze(-1)
+        if len(missed):
+            c[missed], hit = search(fire, missed, _directions(self.dim).to(first), floor)
+            jacobian[missed] = basis[missed] @ fire(missed, c[missed], reached)[1]
+            self._require_hit(missed[~hit], batch)
+        return c.reshape(*batch, self.dim), jacobian.reshape(*batch, self.dim, self.dim)
+
+    def _require_hit(self, missed: Tensor, batch: Shape) -> None:
+        if len(missed):
+            row = ", ".join(str(int(i)) for i in torch.unravel_index(missed[0], batch)) if batch else "0"
             raise SolverError(
-                f"on {self!r}, the shot from x to y of row {row} converges only up to "
-                f"{float(aim.reached[aim.reached < 1][0]):.3g} of the chord; take points that are closer"
+                f"on {self!r}, no geodesic from x to y of row {row} was found, neither along the chord nor in "
+                f"{_STARTS} other directions; take points that are closer"
             )
-        return aim.coefficients.reshape(*batch, self.dim), aim.jacobian.reshape(*batch, self.dim, self.dim)
 
     def __repr__(self) -> str:
         """The call that made it."""
         return self.peer.name
 
 
-# ---- transport ------------------------------------------------------------------------------------------------------
-
-_ITERATIONS = 24
-_MOST_PIECES = 64
+_STARTS = 32
 
 
-def solve_transport(manifold: Manifold, x: Tensor, velocity: Tensor, w: Tensor) -> Tensor:
-    """Solve the equation of parallel transport along `exp_x(t velocity)`, by collocation in pieces of length 1."""
-    length = manifold.norm(x, velocity)
-    pieces = 1
-    if length.numel():
-        pieces = int(OnValues.apply(lambda a: torch.ceil(a.amax()).clamp(1, _MOST_PIECES), False, length.detach()))
-    rule = CollocationRule.like(w)
-    ones = torch.ones((), dtype=w.dtype, device=w.device)
-    change = torch.zeros_like(length)
-    for piece in range(pieces):
-        t = ((piece + rule.times) / pieces).reshape(-1, *(1 for _ in x.shape))
-        points, rates = _value_and_rate(lambda s, t=t: manifold.exp(x, (s * t) * velocity), ones)
-        rates = rates / t
-        nodes = w.expand_as(points)
-        slopes = last = nodes
-        for _ in range(_ITERATIONS):
-            slopes = _parallel_rate(manifold, points, rates, nodes)
-            new = torch.add(w, torch.tensordot(rule.integrals, slopes, 1), alpha=1 / pieces)
-            nodes, last = new, (new - nodes).detach()
-        change = torch.maximum(change, last.flatten(-len(manifold.point_shape)).abs().amax((0, -1)))
-        w = torch.add(w, torch.tensordot(rule.weights, slopes, 1), alpha=1 / pieces)
-    allowed = 1e4 * torch.finfo(w.dtype).eps * (1 + w.detach().abs().amax() if w.numel() else 1)
-    if readable(change) and bool((change > allowed).any()):
-        row = ", ".join(map(str, (change > allowed).nonzero()[0].tolist())) or "0"
-        raise SolverError(
-            f"on {manifold!r}, the transport of row {row} has not converged (last change {float(change.amax()):.2g}); "
-            "take points that are closer"
-        )
-    return w
-
-
-def _value_and_rate(f: Callable[[Tensor], Tensor], s: Tensor) -> tuple[Tensor, Tensor]:
-    """The value and the derivative; torch's own annotation leaves open how much is returned."""
-    return cast("tuple[Tensor, Tensor]", torch.func.jvp(f, (s,), (torch.ones_like(s),)))
-
-
-def _parallel_rate(manifold: Manifold, x: Tensor, v: Tensor, w: Tensor) -> Tensor:
-    """`(∂_v P) w - C(v, w)`, the rate of a vector that is parallel along a curve through x with velocity v."""
-    turn = torch.func.jvp(lambda z: manifold.to_tangent(z, w), (x,), (v,))[1]
-    rank = len(manifold.point_shape)
-    flat_v, flat_w = v.flatten(-rank).unsqueeze(-1), w.flatten(-rank).unsqueeze(-1)
-    along_v = torch.func.jvp(manifold.metric, (x,), (v,))[1] @ flat_w
-    along_w = torch.func.jvp(manifold.metric, (x,), (w,))[1] @ flat_v
-    pull = cast("Callable[[Tensor], tuple[Tensor]]", torch.func.vjp(manifold.metric, x)[1])
-    across = pull(flat_v @ flat_w.mT)[0]
-    covector = (along_v + along_w).reshape(x.shape) - across
-    return turn - manifold.sharp(x, covector) / 2
+def _directions(dim: int) -> Tensor:
+    """Tangent vectors in all directions, up to half a turn long: first guesses of a search, the same ones each time."""
+    z = torch.randn(_STARTS, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    lengths = math.pi * torch.arange(1, _STARTS + 1, dtype=torch.float64) / _STARTS
+    return z / torch.linalg.vector_norm(z, dim=-1, keepdim=True) * lengths.unsqueeze(-1)

@@ -56,7 +56,7 @@ def import_geomstats(submodule: str = "") -> ModuleType:
             ) from error
         finally:
             if before is None:
-                del os.environ[_VARIABLE]
+                pass
             else:
                 os.environ[_VARIABLE] = before
 
@@ -66,8 +66,9 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float = 
 
     Gradient, divergence and volume form are the defaults for a submanifold of R^k with any metric. When the manifold is
     made, its functions are tried at the origin. A `log` that does not invert `exp` or has no derivative (Stiefel) is
-    replaced by shooting, and a parallel transport that is missing (Stiefel) by the solution of its equation. What
-    geomstats' safeguards cost in accuracy stays. Numbers that geomstats makes itself have the dtype of the points.
+    replaced by shooting, and a parallel transport that is missing (Stiefel) by the solution of its equation. The
+    exponential of Stiefel's canonical metric is ours, because theirs has no derivative for n < 2p. What geomstats'
+    safeguards cost in accuracy stays. Numbers that geomstats makes itself have the dtype of the points.
 
     Args:
         space: A space with a metric, made after `import_geomstats` or with geomstats' torch backend.
@@ -95,13 +96,24 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float = 
     peer = Peer(
         name=f"from_geomstats({type(space).__name__}, {tuple(space.shape)})",
         inner=kept(lambda x, u, v: metric.inner_product(u, v, x)),
-        exp=kept(lambda x, v: metric.exp(v, x)),
+        exp=_stiefel_exp if type(metric).__name__ == "StiefelCanonicalMetric" else kept(lambda x, v: metric.exp(v, x)),
         project=kept(space.projection),
         to_tangent=kept(lambda x, v: space.to_tangent(v, x)),
         log=kept(lambda x, y: metric.log(y, x)),
         transport=kept(lambda x, y, v: metric.parallel_transport(v, x, end_point=y)),
     )
     return adapt(peer, torch.as_tensor(origin, dtype=torch.float64), volume)
+
+
+def _stiefel_exp(x: Tensor, v: Tensor) -> Tensor:
+    """The exponential of the canonical metric, `expm(v xᵀ - x vᵀ - x (xᵀv) xᵀ) x`.
+
+    geomstats takes a QR factorisation of the normal part of `v`, which has no derivative where that part has not full
+    rank, as always if n - p < p.
+
+    Reference: Edelman, Arias and Smith, "The geometry of algorithms with orthogonality constraints", 1998, eq. 2.42.
+    """
+    return torch.linalg.matrix_exp(v @ x.mT - x @ v.mT - x @ (x.mT @ v) @ x.mT) @ x
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ PEERS: list[rm.Manifold] = [
 ]
 every_peer = pytest.mark.parametrize("M", PEERS, ids=repr)
 
+every_shooter = pytest.mark.parametrize("M", [PEERS[2], PEERS[6]], ids=repr)  # whose peers have no logarithm to use
+
 # The same geometry of ours.
 TWINS: list[tuple[rm.Manifold, rm.Manifold]] = [
     (PEERS[0], rm.Sphere(2)),
@@ -124,11 +126,53 @@ def test_a_manifold_that_both_have_is_the_same(M: rm.Manifold, ours: rm.Manifold
 
 @pytest.mark.parametrize("M", [PEERS[0], PEERS[1], PEERS[4], PEERS[7]], ids=repr)
 def test_the_equation_of_transport_agrees_with_the_peers_closed_form(M: rm.Manifold) -> None:
-    from rmatch.interop._adapted import solve_transport
+    from rmatch.interop._transport import solve_transport
 
     x, u, w = points(M, 3, seed=4)
     y = M.exp(x, u)
     torch.testing.assert_close(solve_transport(M, x, u, w), M.transport(x, y, w), atol=1e-7, rtol=0)
+
+
+def test_the_canonical_stiefel_manifold_of_two_axes_in_space_is_that_of_rotations() -> None:
+    """With the third axis a × b it is SO(3) with the angle as distance; far pairs are reached by a search."""
+    M, ours = PEERS[2], rm.SpecialOrthogonal(3)
+
+    def completed(z: Tensor) -> Tensor:
+        return torch.cat([z, torch.linalg.cross(z[..., :1], z[..., 1:], dim=-2)], -1)
+
+    x, y = (
+        points(M, 12, seed=6)[0],
+        M.project(torch.randn(12, 3, 2, generator=torch.Generator().manual_seed(1)).double()),
+    )
+    distance = ours.dist(completed(x), completed(y))
+    assert float(distance.amax()) > 2.5
+    torch.testing.assert_close(M.dist(x, y), distance, atol=1e-9, rtol=0)
+    u, w = points(M, 12, seed=6)[1:]
+
+    def push(z: Tensor, v: Tensor) -> Tensor:
+        return torch.func.jvp(completed, (z,), (v,))[1]
+
+    moved = M.transport(x, M.exp(x, u), w)
+    expected = ours.transport(completed(x), completed(M.exp(x, u)), push(x, w))
+    torch.testing.assert_close(push(M.exp(x, u), moved), expected, atol=1e-9, rtol=0)
+
+
+@every_shooter
+def test_log_of_a_point_next_to_its_base_and_of_the_base_itself(M: rm.Manifold) -> None:
+    x, u, _ = points(M, 3, seed=7)
+    for dtype, tiny in ((torch.float64, 1e-6), (torch.float32, 1e-3)):
+        there, v = M.project(x.to(dtype)), tiny * u.to(dtype)
+        error = M.norm(there, M.log(there, M.exp(there, v)) - v)
+        rounding = 64 * torch.finfo(dtype).eps  # of points, whatever their distance
+        assert float(error.amax()) < rounding
+        assert float(M.norm(there, M.log(there, there)).amax()) < rounding
+
+
+@every_peer
+def test_project_has_a_derivative_on_the_manifold(M: rm.Manifold) -> None:
+    x, u, _ = points(M, 2, seed=8)
+    moved = torch.func.jvp(M.project, (x,), (u,))[1]
+    torch.testing.assert_close(moved, u, atol=1e-9, rtol=0)
 
 
 @every_peer
@@ -141,7 +185,7 @@ def test_one_point_and_single_precision_and_no_point_at_all(M: rm.Manifold) -> N
     assert tuple(nothing.shape) == (0, *M.point_shape)
 
 
-@pytest.mark.parametrize("M", [PEERS[2], PEERS[6]], ids=repr)
+@every_shooter
 def test_shooting_is_differentiable(M: rm.Manifold) -> None:
     """∇ ½ dist² = -log, and that from a logarithm that neither peer has a derivative of."""
     x, u, _ = points(M, 2, seed=5)
