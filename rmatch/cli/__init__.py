@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from rmatch._errors import RmatchError
+from rmatch.cli.compare import compare
 from rmatch.cli.datasets import datasets
 from rmatch.cli.evaluate import evaluate
 from rmatch.cli.plot import plot
@@ -31,6 +32,10 @@ then with your own table (latitude and longitude are recognised by their names):
     rmatch evaluate runs/quakes --split test
     rmatch plot runs/quakes
 
+Or compare three ways to train on it:
+
+    rmatch compare quakes.csv --manifold sphere -o compared
+
 Every command has its own --help with more examples.
 """
 
@@ -46,7 +51,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (train, sample, evaluate, plot, datasets, verify):
+for command in (train, sample, evaluate, plot, compare, datasets, verify):
     app.command(command)
 
 
@@ -98,5 +103,5 @@ def _fail(message: str) -> int:
 
 def _command(tokens: Sequence[str]) -> str:
     """The command's name with a space, if the first token is one."""
-    names = {"train", "sample", "evaluate", "plot", "datasets", "verify"}
+    names = {"train", "sample", "evaluate", "plot", "compare", "datasets", "verify"}
     return f"{tokens[0]} " if tokens and tokens[0] in names else ""

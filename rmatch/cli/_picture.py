@@ -63,6 +63,11 @@ def _names(coordinates: Coordinates) -> list[str] | None:
     return list(coordinates.columns) if shown else None
 
 
+def panel_labels(coordinates: Coordinates) -> list[str] | None:
+    """The columns' names, where a panel of two coordinates shows these columns."""
+    return None if isinstance(coordinates, FactorColumns) else _names(coordinates)
+
+
 def require_picture_name(target: Path) -> None:
     """Raise OptionError for a suffix that is no format of pictures, before anything slow is done."""
     if target.suffix.lower() not in _SUFFIXES:

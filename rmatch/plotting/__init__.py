@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rmatch.plotting._figure import save_figure
+from rmatch.plotting.comparison import Entry, plot_comparison
 from rmatch.plotting.density import plot_density
 from rmatch.plotting.hyperbolic import plot_hyperbolic
 from rmatch.plotting.product import plot_coordinates, plot_product
@@ -12,6 +13,8 @@ from rmatch.plotting.sphere import plot_sphere
 from rmatch.plotting.torus import plot_torus
 
 __all__ = [
+    "Entry",
+    "plot_comparison",
     "plot_coordinates",
     "plot_density",
     "plot_hyperbolic",

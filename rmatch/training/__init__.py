@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rmatch.training.comparison import Contender, contend, pair
 from rmatch.training.config import DataSource, RunConfig
 from rmatch.training.evaluation import Evaluation, evaluate
 from rmatch.training.fit import FitResult, fit
@@ -11,6 +12,7 @@ from rmatch.training.report import Report
 from rmatch.training.run import Run, load_run
 
 __all__ = [
+    "Contender",
     "DataSource",
     "Evaluation",
     "FitResult",
@@ -19,7 +21,9 @@ __all__ = [
     "Run",
     "RunConfig",
     "RunOptions",
+    "contend",
     "evaluate",
     "fit",
     "load_run",
+    "pair",
 ]
