@@ -4,6 +4,11 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+import torch
+
+import rmatch as rm
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -53,6 +58,39 @@ def test_rotations_finds_all_four_poses(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_compare_objectives_draws_the_figures_of_its_page(tmp_path: Path) -> None:
+    numbers = load("compare_objectives").main(budget=1.5, gap_budget=1.0, width=16, folder=tmp_path, samples=4)
+    for name in ("compare-airports.png", "compare-gap.png", "compare-gap-score.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert numbers["airports flow NLL"] < 2.531  # the uniform density
+    assert numbers["gap score: largest exact, σ = 0.1"] > 90  # a gap of 2 has its middle 1/σ² from both bands
+
+
+@pytest.mark.parametrize("noise", [0.4, 0.15])
+def test_the_score_of_noised_bands_is_that_of_many_kernels(noise: float) -> None:
+    """A band is a mean over its points: here over 2 × 1000 midpoints, off by h²/24 (ln K)'² ~ h²/(24 σ⁴) in the gap."""
+    example = load("compare_objectives")
+    M = rm.Torus(1)
+    middles = torch.cat([a + (b - a) * (torch.arange(1000) + 0.5).double() / 1000 for a, b in example.BANDS])[:, None]
+    x = torch.tensor([0.3, 1.4, 2.5, 2.9, 3.0, 5.6], dtype=torch.float64)
+    density, score = example.banded_score(x, noise)
+    kernels = rm.HeatKernel(M, middles, noise**2)
+    points = x[:, None, None].expand(-1, 2000, 1)
+    logs = kernels.log_prob(points)
+    bound = 2e-6 / 24 / noise**4
+    torch.testing.assert_close(density, logs.exp().mean(1), rtol=bound, atol=0)
+    weighted = logs.softmax(1) * kernels.score(points)[..., 0]
+    torch.testing.assert_close(score, weighted.sum(1), rtol=10 * bound, atol=1e-6)
+
+
 def test_every_example_is_run_here() -> None:
-    tested = {"hyperbolic_tree", "rotations", "sphere_airports", "torus_ramachandran", "zuko_on_torus"}
+    tested = {
+        "hyperbolic_tree",
+        "rotations",
+        "sphere_airports",
+        "torus_ramachandran",
+        "zuko_on_torus",
+        "compare_objectives",
+    }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested

@@ -140,7 +140,7 @@ def _draw_bars(axes: Axes, kind: str, label: str, entries: Sequence[Entry]) -> N
     scale = 1.0 if kind == "cost" else 100.0
     names = [entry.name.replace(" ", "\n") for entry in entries]
     bars = axes.bar(names, [scale * (value or 0.0) for value in values], color=COLOURS[: len(entries)], width=0.6)
-    texts = ["none" if value is None else f"{scale * value:.3g}" for value in values]
+    texts = ["none" if value is None else _short(scale * value) for value in values]
     axes.bar_label(bars, texts, fontsize=SMALL)
     axes.margins(y=0.12)
     _style(axes, "", label)
@@ -214,6 +214,11 @@ def _draw_map(axes: Axes, vectors: Array, colour: str, coastlines: bool) -> None
     draw_dots(axes, *mollweide(*to_longitude_latitude(vectors)), colour)
     axes.set(xlim=(-1.01 * across, 1.01 * across), ylim=(-1.01 * up, 1.01 * up), aspect="equal")
     axes.axis("off")
+
+
+def _short(value: float) -> str:
+    """Three digits, or whole."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _name(axes: Axes, name: str) -> None:

@@ -53,7 +53,7 @@ def test_every_training_has_its_panel_beside_the_data(M: rm.Manifold, turns: Pai
 
 def test_the_curves_show_what_is_finite_and_the_bars_what_they_say(turns: Pairing) -> None:
     M = rm.Torus(2)
-    failed = Entry("score matching", [1.0], [math.inf], 0.01, None, None)
+    failed = Entry("score matching", [1.0], [math.inf], 2.376, None, None)
     figure = plot_comparison(
         M, [entry(M, "flow matching"), failed], points=torch.rand(20, 2), pairings=[("a with b", turns)]
     )
@@ -61,7 +61,7 @@ def test_the_curves_show_what_is_finite_and_the_bars_what_they_say(turns: Pairin
     assert "score matching" not in panels
     (curve,) = panels["NLL"].lines
     assert np.asarray(curve.get_ydata()).tolist() == [3.0, 2.5]
-    assert [text.get_text() for text in panels["cost"].texts] == ["20", "10"]
+    assert [text.get_text() for text in panels["cost"].texts] == ["20", "2,376"]
     assert [text.get_text() for text in panels["astray"].texts] == ["25", "none"]
     line = panels["flow_matching"].lines[0]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([1.0] * 5)
