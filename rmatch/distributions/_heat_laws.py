@@ -9,9 +9,9 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
+import rmatch.distributions._circle_heat as _circle_heat
 from rmatch._errors import OptionError
 from rmatch._numerics import asinh, asinhc, dot, norm, standard_normal
-from rmatch.distributions import _circle_heat
 from rmatch.distributions._hyperbolic_heat import Hyperbolic, sample_distance
 from rmatch.distributions._radial_heat import Separation, log_kernel, log_kernel_and_slope
 from rmatch.distributions._sphere_heat import Round, sample_angle

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+import rmatch.objectives._time_rule as _time_rule
 from rmatch._errors import OptionError
 from rmatch.manifolds import Integral, Manifold
-from rmatch.objectives import _time_rule
 from rmatch.objectives._expectation import Budget, Method, Nodes, expectation, require_density, rule_nodes, sample_nodes
 from rmatch.objectives._time_rule import TimeIntegral
 from rmatch.paths import ProbabilityPath
