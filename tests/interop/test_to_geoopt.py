@@ -89,11 +89,11 @@ def test_a_point_off_the_manifold_is_refused_with_our_words() -> None:
 @every_member
 def test_flow_matchings_path_is_our_geodesic_path(M: rm.Manifold) -> None:
     flow_matching = pytest.importorskip("flow_matching.path")
-    from flow_matching.path.scheduler import CondOTScheduler
+    schedules = pytest.importorskip("flow_matching.path.scheduler")
 
     x0, x1 = cloud(M, 4, 3, 0.4), cloud(M, 4, 4, 0.4)
     t = torch.linspace(0.1, 0.9, 4, dtype=torch.float64)
-    path = flow_matching.GeodesicProbPath(CondOTScheduler(), rm.interop.to_geoopt(M, flat=True))
+    path = flow_matching.GeodesicProbPath(schedules.CondOTScheduler(), rm.interop.to_geoopt(M, flat=True))
     theirs = path.sample(x_0=x0.flatten(1), x_1=x1.flatten(1), t=t)
     ours = rm.GeodesicPath(M).sample(t, x0, x1)
     torch.testing.assert_close(theirs.x_t, ours.x_t.flatten(1), atol=1e-10, rtol=0)
@@ -103,12 +103,12 @@ def test_flow_matchings_path_is_our_geodesic_path(M: rm.Manifold) -> None:
 @every_member
 def test_flow_matchings_solver_stays_on_the_manifold(M: rm.Manifold) -> None:
     solver = pytest.importorskip("flow_matching.solver")
-    from flow_matching.utils import ModelWrapper
+    models = pytest.importorskip("flow_matching.utils")
 
     x0 = cloud(M, 4, 5, 0.3)
     goal = cloud(M, 1, 6, 0.3)
 
-    class Homing(ModelWrapper):
+    class Homing(models.ModelWrapper):
         def forward(self, x: Tensor, t: Tensor, **extras: object) -> Tensor:
             point = x.unflatten(-1, M.point_shape)
             return M.log(point, goal).flatten(1)
