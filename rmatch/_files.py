@@ -16,12 +16,15 @@ from rmatch._errors import OutputError
 def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Generator[IO[Any]]:
     """Open a temporary file beside `path` and move it into place when the block ends without an error.
 
+    A link stays one: the file that it points to is replaced. A device or a pipe, such as /dev/stdout, holds nothing
+    that could be lost and must not be replaced: it is opened itself.
+
     Args:
         path: The file to write. What it held before stays until the new content is complete and on disk.
         mode: `"wb"` for bytes or `"w"` for text (UTF-8).
 
     Yields:
-        The open temporary file.
+        The open file.
 
     Raises:
         OutputError: The folder is missing or not writable, or the disk is full.
@@ -36,16 +39,22 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Generator[IO
         'done'
     """
     target = Path(path)
+    encoding = None if "b" in mode else "utf-8"
     temporary: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            with open(target, mode, encoding=encoding) as file:
+                yield file
+            return
+        place = Path(os.path.realpath(target))
+        descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent)
         temporary = Path(name)
         os.fchmod(descriptor, 0o666 & ~_umask())
-        with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+        with os.fdopen(descriptor, mode, encoding=encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        os.replace(temporary, place)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(

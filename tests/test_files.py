@@ -115,3 +115,23 @@ def test_a_relative_name_is_written_in_the_working_folder(tmp_path: Path, monkey
     with atomic_write("note.txt", "w") as file:
         file.write("here")
     assert (tmp_path / "note.txt").read_text() == "here"
+
+
+def test_a_link_stays_a_link_to_the_new_content(old: Path, tmp_path: Path) -> None:
+    link = tmp_path / "latest"
+    link.symlink_to(old)
+    with atomic_write(link, "w") as file:
+        file.write("new")
+    assert link.is_symlink()
+    assert old.read_text() == "new"
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe, "w") as file:
+        file.write("through")
+    assert os.read(reader, 100) == b"through"
+    assert pipe.is_fifo()
+    os.close(reader)
