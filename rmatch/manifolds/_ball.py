@@ -72,11 +72,11 @@ class Log(Primitive):
         """The chain rule through |d|² and the gaps, on which h² = |d|²/(ab) depends."""
         p, q, chord, a, b, d, square, ratio, scale, w = kept
         (g,) = first(grad)
-        along = dot(g, w)
-        by_chord = along * ratio_slope(chord, ratio) / b
+        along = scale * dot(g, w)
+        by_chord = along * ratio_slope(chord, ratio)
         by_square = by_chord / (a * b) - scale * dot(g, p)
         by_a = scale * dot(g, d) - by_chord * chord / a
-        by_b = -(by_chord * chord + along * scale) / b
+        by_b = -(by_chord * chord + along) / b
         by_d = torch.addcmul((scale * a) * g, 2 * by_square, d)
         by_x = torch.addcmul((scale * square) * g, 2 * by_a, p)
         return _as_gradient(-(by_d + by_x)), _as_gradient(torch.addcmul(by_d, by_b, q, value=-2))

@@ -51,11 +51,13 @@ def dot(u: Tensor, v: Tensor) -> Tensor:
 
 
 class Chord(NamedTuple):
-    """`h² = sinh²(θ/2)` of two points, `(*batch)`, with `ys - xs`, `(n, *batch)`, and `y0 - x0` on the way to it."""
+    """`h² = sinh²(θ/2)` of two points, and what distance, logarithm and gradients share with it: see `chord`."""
 
-    square: Tensor
-    step: Tensor
-    rise: Tensor
+    square: Tensor  # h², (*batch)
+    step: Tensor  # ys - xs, (n, *batch)
+    across: Tensor  # u, (n, *batch)
+    weights: tuple[Tensor, Tensor]  # x0/(x0 + y0) and y0/(x0 + y0)
+    slopes: tuple[Tensor, Tensor]  # (y0 - x0)/(2 x0) and (y0 - x0)/(2 y0)
 
 
 def chord(x: Tensor, y: Tensor) -> Chord:
@@ -67,21 +69,24 @@ def chord(x: Tensor, y: Tensor) -> Chord:
 
     a sum of squares. Both differences are formed from d = ys - xs, which is exact for near points: with m = xs + ys,
     y0 - x0 = <d, m>/(x0 + y0), and x0 ys - y0 xs is the mean of y0 d - (y0 - x0) ys and x0 d - (y0 - x0) xs with the
-    weights x0 and y0, which lets the point nearer to the origin decide.
+    weights x0 and y0, which lets the point nearer to the origin decide. That mean is 2 x0 y0/(x0 + y0) times
+
+        u = d - (y0 - x0)/2 (xs/x0 + ys/y0),
+
+    and no number on the way is larger than the squares of the coordinates.
     """
     x0, xs, y0, ys = x[0], x[1:], y[0], y[1:]
     d = ys - xs
     total = x0 + y0
-    rise = dot(d, xs + ys) / total
-    product = x0 * y0
-    across = torch.addcmul(product * d, rise, y0 * xs + x0 * ys, value=-0.5)
-    return Chord(torch.addcmul(dot(across, across) / (total * total), rise, rise, value=0.25) / product, d, rise)
+    half = 0.5 * dot(d, xs + ys) / total
+    p, q, a, b = half / x0, half / y0, x0 / total, y0 / total
+    u = d - (p * xs + q * ys)
+    return Chord(torch.addcmul(p * q, a * b, dot(u, u)), d, u, (a, b), (p, q))
 
 
 def root_of(square: Tensor, safe: bool) -> Tensor:
-    """`h sqrt(1 + h²)` from h²; with finite derivatives at 0 where that has to be safe."""
-    product = torch.addcmul(square, square, square)
-    return sqrt(product) if safe else product.sqrt()
+    """`h sqrt(1 + h²)` from h², which does not overflow; with finite derivatives at 0 where that has to be safe."""
+    return (sqrt(square) if safe else square.sqrt()) * (1 + square).sqrt()
 
 
 def distance(square: Tensor, root: Tensor) -> Tensor:
@@ -97,15 +102,18 @@ def ratio_of(square: Tensor) -> Tensor:
 
 
 def ratio_slope(square: Tensor, ratio: Tensor) -> Tensor:
-    """The derivative `(1 - (1 + 2 h²) ρ) / (2 h² (1 + h²))` of ρ = θ/sinh θ in h²."""
+    """The derivative of log ρ, ρ = θ/sinh θ, in h²: `(1/ρ - (1 + 2 h²)) / (2 h² (1 + h²))`.
+
+    That of ρ itself would underflow far out.
+    """
     if not possibly_below(square, 3e-3):
-        return (1 - (1 + 2 * square) * ratio) / (2 * square * (1 + square))
+        return (1 / ratio - (1 + 2 * square)) / (2 * square) / (1 + square)
     small = square < 3e-3
     series = torch.full_like(square, 2048 / 1001)
     for coefficient in (-1280 / 693, 512 / 315, -48 / 35, 16 / 15, -2 / 3):
         series = torch.addcmul(torch.full_like(square, coefficient), series, square)
     safe = torch.where(small, 1.0, square)
-    return torch.where(small, series, (1 - (1 + 2 * safe) * ratio) / (2 * safe * (1 + safe)))
+    return torch.where(small, series / ratio, (1 / ratio - (1 + 2 * safe)) / (2 * safe) / (1 + safe))
 
 
 def time_of_tangent(x: Tensor, spatial: Tensor) -> Tensor:

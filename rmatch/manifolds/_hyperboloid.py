@@ -66,41 +66,46 @@ class Dist(Primitive):
 
     def formula(self, x: Tensor, y: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
         p, q = first(x, y)
-        square, step, rise = chord(p, q)
-        root = root_of(square, safe)
-        return distance(square, root), (p, q, step, rise, root)
+        c = chord(p, q)
+        root = root_of(c.square, safe)
+        return distance(c.square, root), (p, q, c.square, c.across, *c.weights, *c.slopes, root)
 
     def gradients(self, kept: Kept, grad: Tensor) -> Kept:
         """`dθ = d(h²) / (h sqrt(1 + h²))`, and 0 at h = 0."""
-        p, q, step, rise, root = kept
-        by_x, by_y = _through_chord(grad / (root + (root == 0)), p, q, step, rise)
-        return _spatial(by_x), _spatial(by_y)
+        p, q, square, across, a, b, s, t, root = kept
+        by_square = grad / (root + (root == 0))
+        in_x = _covector(p, across, -b * by_square, by_square * (square - s))
+        in_y = _covector(q, across, a * by_square, by_square * (square + t))
+        return _spatial(in_x), _spatial(in_y)
 
 
 class Log(Primitive):
-    """`log_x y`: the spatial part is `ρ T` with ρ = θ/sinh θ and `T = ys - xs - 2 h² xs`."""
+    """`log_x y`: the spatial part is `ρ (ys - xs - 2 h² xs)` with ρ = θ/sinh θ."""
 
     def formula(self, x: Tensor, y: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
         p, q = first(x, y)
-        square, step, rise = chord(p, q)
-        ratio = asinhc(square) / (1 + square).sqrt() if safe else ratio_of(square)
-        heading = torch.addcmul(step, square, p[1:], value=-2)
-        v = ratio * heading
-        return last(time_of_tangent(p, v), v), (p, q, step, rise, square, ratio, heading)
+        c = chord(p, q)
+        if safe:  # ρ and ρ h² apart from one another: a derivative of one by the other would overflow far out
+            half, cosh = asinhc(c.square), (1 + c.square).sqrt()
+            ratio, lift = half / cosh, half * (c.square / cosh)
+        else:
+            ratio = ratio_of(c.square)
+            lift = ratio * c.square
+        v = torch.addcmul(ratio * c.step, lift, p[1:], value=-2)
+        return last(time_of_tangent(p, v), v), (p, q, c.square, c.across, *c.weights, *c.slopes, ratio, v)
 
     def gradients(self, kept: Kept, grad: Tensor) -> Kept:
         """The chain rule through h², with `v0 = <xs, vs>/x0` depending on both."""
-        p, q, step, rise, square, ratio, heading = kept
+        p, q, square, across, a, b, s, t, ratio, v = kept
         (g,) = first(grad)
         time = g[0] / p[0]
         g = torch.addcmul(g[1:], time, p[1:])
-        by_square = torch.addcmul(ratio_slope(square, ratio) * dot(g, heading), ratio, dot(g, p[1:]), value=-2)
-        by_x, by_y = _through_chord(by_square, p, q, step, rise)
+        by_y = torch.addcmul(ratio_slope(square, ratio) * dot(g, v), ratio, dot(g, p[1:]), value=-2)
+        by_x = by_y - 2 * ratio * time  # v0 moves with x by <v', dx>/x0, and v' is -2 ρ times the gradient of h²
         along = ratio * g
-        # v0 moves with x by <v', dx>/x0, and v' = ρ (d - (y0 - x0)/x0 xs)
-        slope = ratio * time
-        by_x = torch.addcmul(torch.addcmul(by_x, slope, step), slope * rise / p[0], p[1:], value=-1)
-        return _spatial(torch.addcmul(by_x, 1 + 2 * square, along, value=-1)), _spatial(along + by_y)
+        in_x = _covector(p, across, -b * by_x, by_x * (square - s))
+        in_y = _covector(q, across, a * by_y, by_y * (square + t))
+        return _spatial(torch.addcmul(in_x, 1 + 2 * square, along, value=-1)), _spatial(along + in_y)
 
 
 class Exp(Primitive):
@@ -132,14 +137,16 @@ def _spatial(gradient: Tensor) -> Tensor:
     return torch.nn.functional.pad(gradient, [0, 0] * (gradient.dim() - 1) + [1, 0]).movedim(0, -1)
 
 
-def _through_chord(grad: Tensor, p: Tensor, q: Tensor, step: Tensor, rise: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients in both points, spatial, of what has the gradient `grad` in h².
+def _covector(p: Tensor, across: Tensor, weight: Tensor, product: Tensor) -> Tensor:
+    """The spatial covector `weight · across` at `p`, with the right `product` with the point.
 
-    That of h² is -1/2 times the part of y - x that is tangent, as a covector: `d - (y0 - x0)/x0 xs`.
+    The gradient of h² is `-y0/(x0 + y0) u` in x and `x0/(x0 + y0) u` in y, u the part `across`. Its radial part is
+    smaller than what u is computed from by cosh² r, so that far out rounding leaves nothing of it. But its product with
+    the point is known by itself: `h² - (y0 - x0)/(2 x0)` in x, and `h² + (y0 - x0)/(2 y0)` in y.
     """
-    half = grad * -0.5
-    along, slope = half * step, half * rise
-    return torch.addcmul(along, slope / p[0], p[1:], value=-1), torch.addcmul(-along, slope / q[0], q[1:])
+    covector = weight * across
+    error = product - dot(covector, p[1:])
+    return torch.addcmul(covector, error / p[0] / p[0], p[1:])
 
 
 def _sinhc_slope(square: Tensor, cosh: Tensor, sinhc: Tensor) -> Tensor:

@@ -54,6 +54,10 @@ class HyperbolicSpace(Manifold):
     def normal_coordinates(self, x: Tensor) -> Tensor:
         """The coordinates of `log_origin x` on the frame at the origin, `(*batch, n)`: direction times distance."""
 
+    def geodesic(self, x: Tensor, y: Tensor, t: Tensor | float) -> Tensor:
+        """The point of `geodesic_with_velocity`, a mean of the ends; `exp_x` would magnify the errors of `log_x y`."""
+        return self.geodesic_with_velocity(x, y, t)[0]
+
     def features(self, x: Tensor) -> Tensor:
         """The direction from the origin times r and times tanh(r/2), r the distance in units of R: `(*batch, 2n)`.
 

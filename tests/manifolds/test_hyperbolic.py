@@ -13,7 +13,7 @@ from torch.func import jvp
 import rmatch as rm
 
 from . import reference_hyperbolic as ref
-from .reference import ONE, combine, exact
+from .reference import ONE, combine, exact, norm
 
 close = torch.testing.assert_close
 MODELS: dict[str, type[rm.HyperbolicSpace]] = {"Lorentz": rm.Lorentz, "PoincareBall": rm.PoincareBall}
@@ -116,6 +116,60 @@ def test_distance_through_the_origin_and_from_it_is_exact_where_the_usual_forms_
     for a, b in ((x[0], x[1]), (x[0], M.origin(dtype=torch.float64)), (M.origin(dtype=torch.float64), x[1])):
         wanted = ref.dist(ref.point("Lorentz", a), ref.point("Lorentz", b))
         assert abs(float(M.dist(a, b)) / float(wanted) - 1) <= 1e-15
+
+
+FAR_APART = [
+    *(
+        (torch.float64, *case)
+        for case in ((1.0, 300.0), (150.0, 300.0), (300.0, 300.0), (300.0, 600.0), (350.0, 700.0))
+    ),
+    *((torch.float32, *case) for case in ((1.0, 42.0), (20.0, 40.0), (40.0, 40.0), (30.0, 60.0), (42.0, 84.0))),
+]
+
+
+@pytest.mark.parametrize(("dtype", "radius", "separation"), FAR_APART, ids=str)
+def test_dist_and_its_gradients_where_squares_of_cosh_overflow(
+    dtype: torch.dtype, radius: float, separation: float
+) -> None:
+    """As far as cosh θ itself and the squares of the coordinates are floats; a rounding of θ is all that is lost."""
+    M = rm.Lorentz(2)
+    with mp.workdps(700):  # the reference subtracts numbers of the size exp(2r)
+        pair = ref.pair(2, mp.mpf(radius), mp.mpf(separation), "inward", 0)
+        x, y = (M.project(ref.as_tensor("Lorentz", p, dtype)).requires_grad_() for p in pair)
+        at, to = ref.point("Lorentz", x), ref.point("Lorentz", y)
+        wanted = ref.dist(at, to)
+        got = M.dist(x, y)
+        assert float(abs(exact(got[None])[0] - wanted) / wanted) <= 2 * torch.finfo(dtype).eps
+        away = [-p / wanted for p in ref.log(at, to)]
+        covector = [0.0, *(q - away[0] / at[0] * p for p, q in zip(at[1:], away[1:], strict=True))]
+        (gradient,) = torch.autograd.grad(got, x)
+        error = norm(combine(ONE, exact(gradient), -ONE, covector)) / norm(covector)
+        # where the origin lies between, a covector is a radial one, of the size 1/cosh r, and known to its last digits
+        assert float(error) <= 8 * torch.finfo(dtype).eps
+    v = M.log(x, y)
+    for value in (M.dist(x, y), v.sum(), M.norm(x, v), M.half_chord(x, y), M.geodesic(x, y, 0.5).sum()):
+        assert bool(value.isfinite())
+        plain = torch.autograd.grad(value, (x, y), retain_graph=True)
+        first = torch.autograd.grad(value, (x, y), create_graph=True)
+        second = torch.autograd.grad(sum((g.sum() for g in first), torch.zeros(())), (x, y), retain_graph=True)
+        assert all(bool(g.isfinite().all()) for g in (*plain, *first, *second))
+
+
+@pytest.mark.parametrize(("radius", "separation"), [(10.0, 20.0), (20.0, 40.0), (150.0, 300.0)])
+def test_geodesics_to_the_far_side_pass_where_they_should(radius: float, separation: float) -> None:
+    """The point is a mean of both ends: its error is that of rounding coordinates of its own size and of the ends'."""
+    M = rm.Lorentz(2)
+    with mp.workdps(300):
+        pair = ref.pair(2, mp.mpf(radius), mp.mpf(separation), "inward", 0)
+        x, y = (M.project(ref.as_tensor("Lorentz", p, torch.float64)) for p in pair)
+        at, to = ref.point("Lorentz", x), ref.point("Lorentz", y)
+        angle = ref.dist(at, to)
+        for t in (0.25, 0.5, 0.7):
+            a, b = mp.sinh((1 - mp.mpf(t)) * angle) / mp.sinh(angle), mp.sinh(mp.mpf(t) * angle) / mp.sinh(angle)
+            wanted = combine(a, at, b, to)
+            got = exact(M.geodesic(x, y, t))
+            error = norm(combine(ONE, got, -ONE, wanted)) / norm(wanted)
+            assert float(error) <= 8 * (1 + separation) * torch.finfo(x.dtype).eps  # exp(tθ) magnifies that of θ
 
 
 @every_model

@@ -97,12 +97,14 @@ def test_second_derivatives_of_reverse_mode_are_those_of_transforms(model: str) 
 
 @every_model
 @pytest.mark.parametrize(
-    ("radius", "separation"), [(1.0, 1e-6), (1.0, 1.0), (5.0, 1e-3), (5.0, 5.0), (10.0, 1.0), (10.0, 20.0)]
+    ("radius", "separation"),
+    [(1.0, 1e-6), (1.0, 1.0), (5.0, 1e-3), (5.0, 5.0), (10.0, 1e-6), (10.0, 1.0), (20.0, 1.0), (10.0, 20.0)],
 )
 def test_gradient_of_the_distance_is_the_unit_vector_away(model: str, radius: float, separation: float) -> None:
     """The gradient of dist(., y) at x is -log_x y / θ, at 60 digits, judged in the metric.
 
-    A covector without time component on the hyperboloid pairs its radial part with vectors cosh² r times as large.
+    Rounding turns a little of what lies across the radius into a radial part, and on the hyperboloid that pairs with
+    vectors cosh r times as large: no covector of floats is better.
     """
     M = MODELS[model](2)
     for seed in range(4):
@@ -112,7 +114,7 @@ def test_gradient_of_the_distance_is_the_unit_vector_away(model: str, radius: fl
         leaf = x.clone().requires_grad_()
         (covector,) = torch.autograd.grad(M.dist(leaf, y), leaf)
         got = ref.vector(model, x, M.sharp(x, covector))
-        spread = math.cosh(radius) ** 2 if model == "Lorentz" else 4.0
+        spread = math.cosh(radius) if model == "Lorentz" else 4.0
         assert float(ref.length(combine(ONE, got, -ONE, wanted))) <= (16 + 4 * spread) * torch.finfo(x.dtype).eps
 
 
