@@ -20,7 +20,8 @@ class Uniform(Distribution):
     """The law with the constant density `1 / volume`.
 
     Args:
-        manifold: A manifold of finite volume: `Sphere`, `Torus`, `SpecialOrthogonal` or a `Product` of such.
+        manifold: A manifold of finite volume: `Sphere`, `Torus`, `SpecialOrthogonal` or a `Product` of such, and the
+            compact manifolds of `rmatch.interop` whose volume is known without being said.
 
     Raises:
         OptionError: The volume is infinite, or the manifold has no uniform sampler.
@@ -55,7 +56,7 @@ class Uniform(Distribution):
     ) -> Tensor:
         """Independent points, `(*shape, *point_shape)`: normalised normal vectors on a sphere (or as quaternions)."""
         dtype = torch.get_default_dtype() if dtype is None else dtype
-        return _sample(self.manifold, tuple(shape), generator, dtype, device)
+        return sample_uniform(self.manifold, tuple(shape), generator, dtype, device)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The constant `-log volume`, shape `(*batch)`."""
@@ -77,21 +78,23 @@ def has_uniform(manifold: Manifold) -> bool:
     """Whether `Uniform(manifold)` exists: the volume is finite, and a sampler is known."""
     if isinstance(manifold, Product):
         return all(has_uniform(factor) for factor in manifold.factors)
-    return math.isfinite(manifold.volume) and _sample.dispatch(type(manifold)) is not _sample.dispatch(object)
+    sampler = sample_uniform.dispatch(type(manifold))
+    return math.isfinite(manifold.volume) and sampler is not sample_uniform.dispatch(object)
 
 
 @singledispatch
-def _sample(
+def sample_uniform(
     manifold: Manifold,
     shape: Shape,
     generator: torch.Generator | None,
     dtype: torch.dtype,
     device: torch.device | None,
 ) -> Tensor:
+    """Uniform points; whoever adds a manifold with a uniform law registers its sampler here."""
     raise NotImplementedError
 
 
-@_sample.register
+@sample_uniform.register
 def _sample_sphere(
     manifold: Sphere,
     shape: Shape,
@@ -102,7 +105,7 @@ def _sample_sphere(
     return manifold.project(_directions((*shape, *manifold.point_shape), generator, dtype, device))
 
 
-@_sample.register
+@sample_uniform.register
 def _sample_rotation(
     manifold: SpecialOrthogonal,
     shape: Shape,
@@ -113,7 +116,7 @@ def _sample_rotation(
     return manifold.from_quaternions(_directions((*shape, 4), generator, dtype, device))
 
 
-@_sample.register
+@sample_uniform.register
 def _sample_torus(
     manifold: Torus,
     shape: Shape,
@@ -125,7 +128,7 @@ def _sample_torus(
     return manifold.project(u * u.new_tensor(manifold.periods))  # the product may round up to a turn, which is 0
 
 
-@_sample.register
+@sample_uniform.register
 def _sample_product(
     manifold: Product,
     shape: Shape,
@@ -133,7 +136,7 @@ def _sample_product(
     dtype: torch.dtype,
     device: torch.device | None,
 ) -> Tensor:
-    return manifold.join([_sample(factor, shape, generator, dtype, device) for factor in manifold.factors])
+    return manifold.join([sample_uniform(factor, shape, generator, dtype, device) for factor in manifold.factors])
 
 
 def _directions(

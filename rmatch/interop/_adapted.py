@@ -21,8 +21,9 @@ from torch import Tensor
 from rmatch._errors import OptionError, SolverError
 from rmatch._numerics import orthonormalise, standard_normal
 from rmatch._typing import Shape
+from rmatch.distributions.uniform import sample_uniform
 from rmatch.interop._transport import solve_transport, value_and_rate
-from rmatch.manifolds import Manifold
+from rmatch.manifolds import Manifold, Quadrature
 from rmatch.manifolds._geodesic_equation import OnValues
 from rmatch.manifolds._shooting import search, shoot
 
@@ -52,17 +53,25 @@ class Peer:
     transport: Map | None = None
 
 
-def adapt(peer: Peer, origin: Tensor, volume: float) -> Manifold:
+def adapt(peer: Peer, origin: Tensor, volume: float, *, homogeneous: bool = False) -> Manifold:
     """The peer's manifold, after a look at whether its functions are what they are called.
 
     A `log` that is missing, does not invert `exp` or has no finite derivative is replaced by shooting, a `transport`
     that is missing or not parallel by the solution of its equation, and the derivative of a `project` that has none, as
     one by singular values has none, by the tangent projection.
 
+    Args:
+        peer: The functions.
+        origin: A point.
+        volume: The volume, which may be infinite.
+        homogeneous: Whether the rotations of R^k, or of the rows or columns of its arrays, act on the manifold by
+            isometries, take any point to any other, and commute with `project`.
+
     Raises:
         OptionError: `to_tangent` is no projection, or `exp` does not start with its velocity or keep its speed.
     """
-    manifold = _Adapted(peer, origin, volume)
+    make = _Homogeneous if homogeneous else _Adapted
+    manifold = make(peer, origin, volume)
     x = manifold.origin(dtype=torch.float64)
     _require(peer, "project is the identity on the manifold", manifold.project(x), x)
     basis = manifold.tangent_parts(x)
@@ -86,7 +95,7 @@ def adapt(peer: Peer, origin: Tensor, volume: float) -> Manifold:
         transport=peer.transport if transport_is_right else None,
         project=peer.project if _has_derivative(manifold.project, x) else _with_derivative(peer),
     )
-    return _Adapted(right, origin, volume)
+    return make(right, origin, volume)
 
 
 def _has_derivative(f: Callable[[Tensor], Tensor], x: Tensor) -> bool:
@@ -221,6 +230,11 @@ class _Adapted(Manifold):
 
     # ---- what follows from it ---------------------------------------------------------------------------------------
 
+    def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:
+        """Whether the distance to `exp_x(v)` is the length of `v`, to the digits that peers' distances have."""
+        length = self.norm(x, v)
+        return length - self.dist(x, self.exp(x, v)) <= _AGREES * (1 + length)
+
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The vector `Σ_a df(e_a) e_a` over an orthonormal frame."""
         frame = self.frame(x).flatten(-len(self.point_shape))
@@ -285,6 +299,17 @@ class _Adapted(Manifold):
         basis = self.coordinate_frame(y).flatten(-len(self.point_shape))
         return (basis @ self._gap(x, y, v).unsqueeze(-1)).squeeze(-1)
 
+    def _off(self, x: Tensor) -> float:
+        """How close a geodesic must come to points that are off the manifold by that much, or by rounding.
+
+        Numbers of float32 are off by 1e-7 when they are made float64.
+        """
+        if not x.numel():
+            return 0.0
+        rounding = 32 * torch.finfo(x.dtype).eps * (1 + float(x.abs().amax()))
+        off = (self.project(x) - x).flatten(-len(self.point_shape))
+        return rounding + 4 * float(torch.linalg.vector_norm(off, dim=-1).amax())
+
     def _aim(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients of the initial velocity on `frame(x)`, and the derivative of `_miss` by them."""
         rank, batch = len(self.point_shape), self._batch(x)
@@ -310,7 +335,7 @@ class _Adapted(Manifold):
         chord = self.to_tangent(there, goals - there)
         vectors = frame.reshape(len(there), self.dim, *self.point_shape)
         first = self.inner(there.unsqueeze(1), vectors, chord.unsqueeze(1))
-        floor = 64 * torch.finfo(x.dtype).eps * (1 + float(x.abs().amax())) if x.numel() else 0.0
+        floor = self._off(x) + self._off(y)
         c, jacobian, reached = shoot(fire_along, first, floor, shortest_stride=1.0)
         missed = (reached < 1).nonzero().squeeze(-1)
         if len(missed):
@@ -330,6 +355,32 @@ class _Adapted(Manifold):
     def __repr__(self) -> str:
         """The call that made it."""
         return self.peer.name
+
+
+class _Homogeneous(_Adapted):
+    """One on which rotations act: a normal array has no preferred direction, so projected it is uniform."""
+
+    @property
+    def cube_size(self) -> int:
+        """The size of an ambient array."""
+        return math.prod(self.point_shape)
+
+    def from_cube(self, u: Tensor) -> Quadrature:
+        """Normal arrays, projected, with equal weights."""
+        nodes = self.project(torch.special.ndtri(u).reshape(-1, *self.point_shape))
+        return Quadrature(nodes, u.new_full((len(u),), self.volume))
+
+
+@sample_uniform.register
+def _sample_homogeneous(
+    manifold: _Homogeneous,
+    shape: Shape,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | None,
+) -> Tensor:
+    size = (*shape, *manifold.point_shape)
+    return manifold.project(torch.randn(size, generator=generator, dtype=dtype, device=device))
 
 
 _STARTS = 32

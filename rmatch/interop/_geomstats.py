@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import rmatch.interop._volumes as volumes
 from rmatch._errors import DependencyError, OptionError
 from rmatch.interop._adapted import Peer, adapt
 from rmatch.manifolds import Manifold
@@ -61,7 +62,7 @@ def import_geomstats(submodule: str = "") -> ModuleType:
                 os.environ[_VARIABLE] = before
 
 
-def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float = math.inf) -> Manifold:
+def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float | None = None) -> Manifold:
     """One of ours out of a geomstats space: its geometry, with our calculus, fields, paths and solvers.
 
     Gradient, divergence and volume form are the defaults for a submanifold of R^k with any metric. When the manifold is
@@ -73,7 +74,8 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float = 
     Args:
         space: A space with a metric, made after `import_geomstats` or with geomstats' torch backend.
         origin: A point; by default a fixed random one of the space.
-        volume: The volume, if it is finite.
+        volume: The volume. By default that of `Hypersphere`, `SpecialOrthogonal` (as matrices), `Stiefel` and
+            `Grassmannian` with their own metrics is known, and it is infinite elsewhere: give it where it is finite.
 
     Raises:
         DependencyError: geomstats is not installed.
@@ -102,7 +104,28 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float = 
         log=kept(lambda x, y: metric.log(y, x)),
         transport=kept(lambda x, y, v: metric.parallel_transport(v, x, end_point=y)),
     )
-    return adapt(peer, torch.as_tensor(origin, dtype=torch.float64), volume)
+    known = _known_volume(space)
+    return adapt(
+        peer,
+        torch.as_tensor(origin, dtype=torch.float64),
+        known if volume is None else volume,
+        homogeneous=math.isfinite(known),
+    )
+
+
+def _known_volume(space: Any) -> float:
+    """The volume of the spaces with the metrics that geomstats gives them by default, or infinity."""
+    match type(space).__name__, type(space.metric).__name__:
+        case "Hypersphere", "HypersphereMetric":
+            return volumes.sphere(space.dim)
+        case "_SpecialOrthogonalMatrices", "BiInvariantMetric":
+            return volumes.rotations(space.n)
+        case "Stiefel", "StiefelCanonicalMetric":
+            return volumes.canonical_stiefel(space.n, space.p)
+        case "Grassmannian", "GrassmannianCanonicalMetric":
+            return volumes.grassmannian(space.n, space.p)
+        case _:
+            return math.inf
 
 
 def _stiefel_exp(x: Tensor, v: Tensor) -> Tensor:
@@ -113,7 +136,9 @@ def _stiefel_exp(x: Tensor, v: Tensor) -> Tensor:
 
     Reference: Edelman, Arias and Smith, "The geometry of algorithms with orthogonality constraints", 1998, eq. 2.42.
     """
-    return torch.linalg.matrix_exp(v @ x.mT - x @ v.mT - x @ (x.mT @ v) @ x.mT) @ x
+    generator = v @ x.mT - x @ v.mT - x @ (x.mT @ v) @ x.mT
+    # torch 2.13: of one matrix alone with a norm between 0.01 and 0.05 the exponential is off by 1e-14 to 1e-11
+    return torch.linalg.matrix_exp(torch.cat([generator, generator[:1]]))[:-1] @ x
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+import rmatch.interop._volumes as volumes
 from rmatch._errors import DependencyError
 from rmatch.interop._adapted import Peer, adapt
 from rmatch.manifolds import Manifold
@@ -44,7 +45,7 @@ def to_geoopt(manifold: Manifold, *, flat: bool = False) -> geoopt.Manifold:
 
 
 def from_geoopt(
-    manifold: geoopt.Manifold, shape: Sequence[int], *, origin: Tensor | None = None, volume: float = math.inf
+    manifold: geoopt.Manifold, shape: Sequence[int], *, origin: Tensor | None = None, volume: float | None = None
 ) -> Manifold:
     """One of ours out of a `geoopt.Manifold`: its geometry, with our calculus, fields, paths and solvers.
 
@@ -58,7 +59,8 @@ def from_geoopt(
         manifold: A manifold of geoopt.
         shape: The shape of one point, which geoopt does not know.
         origin: A point; by default geoopt's own.
-        volume: The volume, if it is finite.
+        volume: The volume. By default that of `Sphere` and `EuclideanStiefel` is known, and it is infinite elsewhere:
+            give it where it is finite.
 
     Raises:
         DependencyError: geoopt is not installed.
@@ -87,7 +89,19 @@ def from_geoopt(
         log=lambda x, y: _plain(manifold.logmap(x, y)),
         transport=lambda x, y, v: _plain(manifold.transp(x, y, v)),
     )
-    return adapt(peer, origin, volume)
+    known = _known_volume(manifold, tuple(shape))
+    return adapt(peer, origin, known if volume is None else volume, homogeneous=math.isfinite(known))
+
+
+def _known_volume(manifold: geoopt.Manifold, shape: tuple[int, ...]) -> float:
+    """The volume of the compact manifolds of geoopt, or infinity."""
+    match type(manifold).__name__, shape:
+        case "Sphere" | "SphereExact", (n,) if getattr(manifold, "projector", None) is None:
+            return volumes.sphere(n - 1)
+        case "EuclideanStiefel" | "EuclideanStiefelExact", (n, p):
+            return volumes.euclidean_stiefel(n, p)
+        case _:
+            return math.inf
 
 
 def _plain(x: Any) -> Tensor:

@@ -8,6 +8,7 @@ Hence w is parallel along a curve with velocity v where `w' = (∂_v P) w - C(v,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -24,6 +25,7 @@ _MOST_PIECES = 64
 
 def solve_transport(manifold: Manifold, x: Tensor, velocity: Tensor, w: Tensor) -> Tensor:
     """Solve the equation of parallel transport along `exp_x(t velocity)`, by collocation in pieces of length 1."""
+    rank = len(manifold.point_shape)
     length = manifold.norm(x, velocity)
     pieces = 1
     if length.numel():
@@ -35,13 +37,14 @@ def solve_transport(manifold: Manifold, x: Tensor, velocity: Tensor, w: Tensor) 
         t = ((piece + rule.times) / pieces).reshape(-1, *(1 for _ in x.shape))
         points, rates = value_and_rate(lambda s, t=t: manifold.exp(x, (s * t) * velocity), ones)
         rates = rates / t
+        rate = _rate_matrix(manifold, points, rates)
         nodes = w.expand_as(points)
         slopes = last = nodes
         for _ in range(_ITERATIONS):
-            slopes = _parallel_rate(manifold, points, rates, nodes)
+            slopes = (rate @ nodes.flatten(-rank).unsqueeze(-1)).reshape(points.shape)
             new = torch.add(w, torch.tensordot(rule.integrals, slopes, 1), alpha=1 / pieces)
             nodes, last = new, (new - nodes).detach()
-        change = torch.maximum(change, last.flatten(-len(manifold.point_shape)).abs().amax((0, -1)))
+        change = torch.maximum(change, last.flatten(-rank).abs().amax((0, -1)))
         w = torch.add(w, torch.tensordot(rule.weights, slopes, 1), alpha=1 / pieces)
     allowed = 1e4 * torch.finfo(w.dtype).eps * (1 + w.detach().abs().amax() if w.numel() else 1)
     if readable(change) and bool((change > allowed).any()):
@@ -58,14 +61,20 @@ def value_and_rate(f: Callable[[Tensor], Tensor], s: Tensor) -> tuple[Tensor, Te
     return cast("tuple[Tensor, Tensor]", torch.func.jvp(f, (s,), (torch.ones_like(s),)))
 
 
-def _parallel_rate(manifold: Manifold, x: Tensor, v: Tensor, w: Tensor) -> Tensor:
-    """`(∂_v P) w - C(v, w)`, the rate of a vector that is parallel along a curve through x with velocity v."""
-    turn = torch.func.jvp(lambda z: manifold.to_tangent(z, w), (x,), (v,))[1]
-    rank = len(manifold.point_shape)
-    flat_v, flat_w = v.flatten(-rank).unsqueeze(-1), w.flatten(-rank).unsqueeze(-1)
-    along_v = torch.func.jvp(manifold.metric, (x,), (v,))[1] @ flat_w
-    along_w = torch.func.jvp(manifold.metric, (x,), (w,))[1] @ flat_v
-    pull = cast("Callable[[Tensor], tuple[Tensor]]", torch.func.vjp(manifold.metric, x)[1])
-    across = pull(flat_v @ flat_w.mT)[0]
-    covector = (along_v + along_w).reshape(x.shape) - across
-    return turn - manifold.sharp(x, covector) / 2
+def _rate_matrix(manifold: Manifold, x: Tensor, v: Tensor) -> Tensor:
+    """The matrix of `w ↦ (∂_v P) w - C(v, w)`, the rate of a parallel vector where a curve has velocity v.
+
+    Points `(*batch, *point_shape)` of k coordinates give `(*batch, k, k)`.
+    """
+    rank, size = len(manifold.point_shape), math.prod(manifold.point_shape)
+    units = torch.eye(size, dtype=x.dtype, device=x.device)
+    units = units.reshape(size, *(1 for _ in x.shape[:-rank]), *manifold.point_shape)
+    units = units.expand(size, *x.shape).clone()  # forward mode takes no views of one row
+    points, flat_v = x.expand_as(units).clone(), v.flatten(-rank)
+    turns = torch.func.jvp(lambda z: manifold.to_tangent(z, units), (points,), (v.expand_as(units).clone(),))[1]
+    slopes = torch.func.jvp(manifold.metric, (points,), (units,))[1]  # ∂_a G as [a, ..., i, j]
+    applied = (slopes @ flat_v.unsqueeze(-1)).squeeze(-1)  # (∂_a G) v as [a, ..., i]
+    along_v = torch.func.jvp(manifold.metric, (x,), (v,))[1].movedim(-1, 0)  # (∂_v G) e_a
+    covectors = along_v + applied - applied.transpose(0, -1)
+    raised = manifold.sharp(points, covectors.reshape(units.shape))
+    return (turns - raised / 2).flatten(-rank).movedim(0, -1)

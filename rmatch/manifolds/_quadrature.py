@@ -147,7 +147,7 @@ def sphere_sequence(n: int, degree: int, dtype: torch.dtype, device: torch.devic
 
 def torus_sequence(d: int, degree: int, dtype: torch.dtype, device: torch.device | None) -> Rule:
     """Equal weights on Sobol points of the cube."""
-    nodes = 2 * math.pi * _sobol(d, degree)
+    nodes = 2 * math.pi * sobol(d, degree)
     weight = (2 * math.pi) ** d / len(nodes)
     return nodes.to(device, dtype), torch.full((len(nodes),), weight, dtype=dtype, device=device)
 
@@ -161,7 +161,7 @@ def normal_sequence(n: int, degree: int, dtype: torch.dtype, device: torch.devic
 
 def sequence_rule(manifold: Manifold, degree: int, dtype: torch.dtype, device: torch.device | None) -> Quadrature:
     """Sobol points of the unit cube, carried to the manifold by `from_cube`."""
-    nodes, weights = manifold.from_cube(_sobol(manifold.cube_size, degree))
+    nodes, weights = manifold.from_cube(sobol(manifold.cube_size, degree))
     return Quadrature(nodes.to(device, dtype), (weights / len(nodes)).to(device, dtype))
 
 
@@ -180,7 +180,7 @@ def importance_points(manifold: Manifold, u: Tensor) -> Quadrature:
     return Quadrature(nodes, weights * reached_first)  # each point counts once
 
 
-def _sobol(d: int, degree: int) -> Tensor:
+def sobol(d: int, degree: int) -> Tensor:
     """Independently scrambled Sobol sets in (0, 1)^d, one after the other, more of them for a higher degree."""
     _check_degree(degree)
     exponent = max(9, math.ceil(math.log2(256 * degree / REPLICATES)))
@@ -192,7 +192,7 @@ def _sobol(d: int, degree: int) -> Tensor:
 
 
 def _normal_points(d: int, degree: int) -> Tensor:
-    return torch.special.ndtri(_sobol(d, degree))
+    return torch.special.ndtri(sobol(d, degree))
 
 
 def _inverse_normal_density(z: Tensor) -> Tensor:

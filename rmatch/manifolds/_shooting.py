@@ -13,6 +13,8 @@ Shot = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 _CORRECTIONS = 6
 _DESCENTS = 40
+_HOPELESS = 1e6
+"""Damping at which a descent has come to rest somewhere else than at a solution."""
 
 
 class Aim(NamedTuple):
@@ -67,19 +69,28 @@ def search(fire: Shot, rows: Tensor, starts: Tensor, floor: float) -> tuple[Tens
     """
     n, k = len(rows), len(starts)
     each, c = rows.repeat_interleave(k), starts.repeat(n, 1)
-    goal, damping = c.new_ones(len(c)), c.new_ones(len(c), 1)
-    miss, slope = fire(each, c, goal)
+    damping = c.new_ones(len(c), 1)
+    miss, slope = fire(each, c, c.new_ones(len(c)))
+    close = torch.finfo(c.dtype).eps ** 0.65
     for _ in range(_DESCENTS):
-        trial = c - _damped(slope, miss, damping)
-        new_miss, new_slope = fire(each, trial, goal)
-        better = (torch.linalg.vector_norm(new_miss, dim=-1) < torch.linalg.vector_norm(miss, dim=-1)).unsqueeze(-1)
-        c, miss = torch.where(better, trial, c), torch.where(better, new_miss, miss)
-        slope = torch.where(better.unsqueeze(-1), new_slope, slope)
-        damping = torch.where(better, damping / 10, (4 * damping).clamp_max(1e6))
+        live = ~_hits(c, miss, close, floor) & (damping.squeeze(-1) < _HOPELESS)
+        live = live.nonzero().squeeze(-1)
+        if not len(live):
+            break
+        trial = c[live] - _damped(slope[live], miss[live], damping[live])
+        new_miss, new_slope = fire(each[live], trial, c.new_ones(len(live)))
+        better = torch.linalg.vector_norm(new_miss, dim=-1) < torch.linalg.vector_norm(miss[live], dim=-1)
+        damping[live] = torch.where(better.unsqueeze(-1), damping[live] / 10, 4 * damping[live])
+        taken = live[better]
+        c[taken], miss[taken], slope[taken] = trial[better], new_miss[better], new_slope[better]
     length = torch.linalg.vector_norm(c, dim=-1)
-    hit = torch.linalg.vector_norm(miss, dim=-1) <= torch.finfo(c.dtype).eps ** 0.65 * length + floor
+    hit = _hits(c, miss, close, floor)
     best = torch.where(hit, length, torch.inf).reshape(n, k).argmin(-1) + k * torch.arange(n, device=c.device)
     return c[best], hit[best]
+
+
+def _hits(c: Tensor, miss: Tensor, close: float, floor: float) -> Tensor:
+    return torch.linalg.vector_norm(miss, dim=-1) <= close * torch.linalg.vector_norm(c, dim=-1) + floor
 
 
 def _damped(slope: Tensor, miss: Tensor, damping: Tensor) -> Tensor:

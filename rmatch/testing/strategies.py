@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rmatch._errors import DependencyError
 from rmatch.manifolds import Manifold
+from rmatch.verify.base import Inputs, Law
 from rmatch.verify.draw import Draw, Field
 from rmatch.verify.functions import Profile, RandomFunction
 from rmatch.verify.subject import Subject
@@ -25,7 +26,7 @@ except ImportError as error:
         "rmatch.testing.strategies needs hypothesis; install it with: pip install hypothesis"
     ) from error
 
-__all__ = ["fields", "functions", "pairs", "points", "tangents"]
+__all__ = ["fields", "functions", "law_inputs", "pairs", "points", "tangents"]
 
 T = TypeVar("T")
 
@@ -93,6 +94,28 @@ def fields(M: Manifold, *, kind: str | None = None) -> st.SearchStrategy[Field]:
             default.
     """
     return _drawn(M, 1, torch.float64, lambda draw: draw.field(kind))
+
+
+def law_inputs(law: Law, M: Manifold, *, rows: int = 8) -> st.SearchStrategy[Inputs]:
+    """The inputs of a law by name, as `law.residual(M, **inputs)` takes them.
+
+    Args:
+        law: One of `rmatch.verify.LAWS`, or your own.
+        M: A manifold that supplies what the law needs.
+        rows: How many instances at once.
+
+    Example:
+        >>> import rmatch as rm
+        >>> from hypothesis import given
+        >>> M = rm.Torus(2)
+        >>> (leibniz,) = (law for law in rm.verify.LAWS if law.name == "leibniz")
+        >>> @given(inputs=rm.testing.strategies.law_inputs(leibniz, M))
+        ... def test_the_product_rule_holds(inputs):
+        ...     value, tolerance, _ = leibniz.residual(M, **inputs)
+        ...     assert (value <= tolerance).all()
+        >>> test_the_product_rule_holds()
+    """
+    return _drawn(M, rows, torch.float64, law.inputs)
 
 
 def _drawn(M: Manifold, rows: int, dtype: torch.dtype, make: Callable[[Draw], T]) -> st.SearchStrategy[T]:

@@ -125,9 +125,9 @@ class Draw:
 
     def _with_cut_points(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The pairs with each fourth replaced by one next to the cut locus, and each eighth by one at it."""
-        near, found = near_cut_points(self.manifold, x, self.tangents(x), self.reach)
-        chosen = self._rows(range(3, self.rows, 4)) & found.reshape(-1, *(1 for _ in self.manifold.point_shape))
-        y = torch.where(chosen, near, y)
+        chosen = torch.arange(3, self.rows, 4)  # the search takes a while where logarithms are found by shooting
+        near, found = near_cut_points(self.manifold, x[chosen], self.tangents(x)[chosen], self.reach)
+        y = y.index_put((chosen[found],), near[found])
         there = exact_cut_points(self.manifold, x)
         return x, y if there is None else torch.where(self._rows(range(7, self.rows, 8)), there, y)
 

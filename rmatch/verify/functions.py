@@ -246,8 +246,7 @@ def random_bell(M: Manifold, generator: torch.Generator, *, of_distance: bool = 
     whole = M.origin(dtype=torch.float64)
     offset = M.random_tangent(whole, generator=generator) / math.sqrt(M.dim)
     part, origin = open_part(M, whole)
-    starts = origin.expand(8, *part.point_shape)
-    directions = part.random_tangent(starts, generator=generator)
+    starts, directions = _rays(part, origin, generator)
     cut, found = near_cut_points(part, starts, directions, 1.0)
     width, of_features = _BELL, False
     if bool(found.any()):
@@ -255,6 +254,19 @@ def random_bell(M: Manifold, generator: torch.Generator, *, of_distance: bool = 
         of_features = not of_distance and bool(far.square().sum(-1).median() > (5 * width) ** 2)
         width = width if of_features else min(width, float(part.dist(starts, cut)[found].amin()) / 8)
     return Bell(M, M.project(M.exp(whole, 0.2 * width * offset)), width, of_features)
+
+
+def geodesics_meet(M: Manifold, generator: torch.Generator) -> bool:
+    """Whether some geodesic from the origin ceases to be shortest within the factors of infinite volume."""
+    if math.isfinite(M.volume):
+        return False
+    part, origin = open_part(M, M.origin(dtype=torch.float64))
+    return bool(near_cut_points(part, *_rays(part, origin, generator), 1.0)[1].any())
+
+
+def _rays(M: Manifold, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    starts = x.expand(8, *M.point_shape)
+    return starts, M.random_tangent(starts, generator=generator)
 
 
 def random_function(

@@ -132,9 +132,9 @@ class Report:
         rows = [
             {
                 key: None if isinstance(value, float) and not math.isfinite(value) else value
-                for key, value in row.items()
+                for key, value in {**asdict(row), "ok": row.ok}.items()
             }
-            for row in map(asdict, self.rows)
+            for row in self.rows
         ]
         values = {"subject": self.subject, "ok": self.ok, "seed": self.seed, "seconds": self.seconds, "rows": rows}
         return json.dumps(values, indent=2, ensure_ascii=False)

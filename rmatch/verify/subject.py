@@ -19,7 +19,7 @@ from rmatch.solvers import RK4
 from rmatch.verify._derivatives import over_points
 from rmatch.verify.base import Need
 from rmatch.verify.cut import usual_length
-from rmatch.verify.functions import Bell, RandomField, random_bell, random_field, random_function
+from rmatch.verify.functions import Bell, RandomField, geodesics_meet, random_bell, random_field, random_function
 
 __all__ = ["Pair", "Subject"]
 
@@ -83,6 +83,7 @@ def _kept_near(subject: Subject) -> str | None:
     return "points are kept within a reach, and this law goes everywhere" if subject.is_local else None
 
 
+NO_DISTRIBUTION = "no density is known on it that counts every geodesic between two points"
 EVERYWHERE = Need("points all over the manifold", _kept_near)
 
 
@@ -133,9 +134,15 @@ class Pair:
 
 
 def _known_distributions(M: Manifold) -> tuple[Distribution, ...]:
-    """The laws that the library has for the manifold, not too narrow for a quadrature rule."""
+    """The laws that the library has for the manifold, not too narrow for a quadrature rule.
+
+    Where volume is infinite and geodesics meet again, as on a cylinder, a wrapped normal counts one of them: there is
+    none then.
+    """
     origin = M.origin(dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
+    if geodesics_meet(M, generator):
+        return ()
     offset = M.random_tangent(origin, generator=generator) * (0.3 * usual_length(M) / math.sqrt(M.dim))
     mean = M.project(M.exp(origin, offset))
     narrow = math.isfinite(M.volume) and M.dim <= 3

@@ -75,3 +75,22 @@ def test_integrals_in_many_dimensions_lie_within_their_standard_error(M: rm.Mani
     """And that error is small enough to see a factor that is missing."""
     row = rm.check_manifold(M, laws=[law])[law]
     assert row.residual <= row.tolerance <= 0.4
+
+
+@pytest.mark.parametrize("law", ["integration-by-parts", "green"])
+def test_integrals_over_large_matrices_lie_within_their_standard_error(law: str) -> None:
+    """Ten dimensions of infinite volume; there the divergence theorem alone has an error as large as its terms."""
+    row = rm.check_manifold(rm.SPD(4), laws=[law])[law]
+    assert row.residual <= row.tolerance <= 0.4
+
+
+@pytest.mark.parametrize("M", [rm.Sphere(2), rm.Torus(2), rm.Torus(3), rm.PoincareBall(2), rm.SPD(2)], ids=repr)
+def test_the_product_rule_holds_to_twelve_digits(M: rm.Manifold) -> None:
+    assert rm.check_manifold(M, laws=["leibniz"])["leibniz"].residual <= 1e-12
+
+
+@pytest.mark.parametrize("M", [rm.PoincareBall(2), rm.Lorentz(2), rm.SPD(2)], ids=repr)
+@pytest.mark.parametrize("law", ["divergence-theorem", "integration-by-parts", "green"])
+def test_integrals_of_decaying_functions_are_accurate_where_volume_is_infinite(M: rm.Manifold, law: str) -> None:
+    row = rm.check_manifold(M, laws=[law])[law]
+    assert row.residual <= row.tolerance <= 1e-8

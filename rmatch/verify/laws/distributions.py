@@ -14,7 +14,7 @@ from rmatch.verify._tolerances import norm, norm_of_normal_part, rounding
 from rmatch.verify.base import Inputs, Need, Residual, law
 from rmatch.verify.draw import Draw
 from rmatch.verify.functions import RandomFunction
-from rmatch.verify.subject import EVERYWHERE, Subject
+from rmatch.verify.subject import EVERYWHERE, NO_DISTRIBUTION, Subject
 
 _DRAWS = 4000
 _STANDARD_ERRORS = 5.0
@@ -22,7 +22,7 @@ _STANDARD_ERRORS = 5.0
 
 
 def _without_distributions(subject: Subject) -> str | None:
-    return None if subject.distributions else "no distribution is known on it"
+    return None if subject.distributions else NO_DISTRIBUTION
 
 
 DISTRIBUTION = Need("a distribution", _without_distributions)

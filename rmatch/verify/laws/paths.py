@@ -15,7 +15,7 @@ from rmatch.paths import FlowPath
 from rmatch.verify._tolerances import norm
 from rmatch.verify.base import Inputs, Need, Residual, law
 from rmatch.verify.draw import Draw
-from rmatch.verify.subject import EVERYWHERE, SAMPLES, Pair, Subject
+from rmatch.verify.subject import EVERYWHERE, NO_DISTRIBUTION, SAMPLES, Pair, Subject
 
 _STEP = 1e-2
 """Step of the difference quotient in time: of fourth order, so its error is about 1e-8 for paths of unit rate."""
@@ -42,7 +42,7 @@ def _without_flow(subject: Subject) -> str | None:
 
 def _lacking(subject: Subject, is_quick: Callable[[tuple[Pair, ...]], bool]) -> str | None:
     if not subject.distributions:
-        return "no distribution is known on it for a path to start from"
+        return NO_DISTRIBUTION
     return None if subject.thorough or subject.given or is_quick(subject.pairs) else _LONG
 
 
