@@ -15,7 +15,7 @@ def train(
     manifold: str | None = None,
     columns: str | None = None,
     unit: Literal["degrees", "radians"] | None = None,
-    objective: Literal["flow", "score", "kl"] | None = None,
+    objective: Literal["flow", "score", "kl", "reverse-kl"] | None = None,
     steps: int | None = None,
     budget: str | None = None,
     batch_size: int | None = None,
@@ -51,6 +51,19 @@ def train(
         rmatch train poses.csv --manifold so3 --columns qw,qx,qy,qz -o runs/poses
         rmatch train wind.csv --manifold product:sphere2,torus1 --columns lat,lon,direction -o runs/wind
 
+    Without any data: a density that you wrote in Python, unnormalised, to be sampled. Say that bumps.py holds
+
+        import torch
+
+        def log_density(x):  # points (batch, 3) to numbers (batch,), by torch
+            return torch.logsumexp(torch.stack([8 * x[:, 0], 8 * x[:, 2]]), 0)
+
+    then the flow that samples it comes from
+
+        rmatch train --objective reverse-kl bumps.py:log_density --manifold sphere:2 -o runs/bumps
+        rmatch sample runs/bumps -n 10000 -o samples.csv
+        rmatch evaluate runs/bumps
+
     Ctrl-C leaves a checkpoint; go on from it as if nothing had happened:
 
         rmatch train --resume -o runs/quakes
@@ -60,21 +73,24 @@ def train(
     picture; the score on the test rows is printed beside those of the uniform density and a kernel density estimate.
 
     Args:
-        data: A built-in data set (see rmatch datasets) or a file. May be left out with --resume.
+        data: A built-in data set (see rmatch datasets) or a file; with --objective reverse-kl a function in a Python
+            file, FILE.py:FUNCTION, or a call that makes one, FILE.py:Lattice(2,4). May be left out with --resume.
         output: The folder of the run, for example -o runs/quakes.
         manifold: What the points lie on: sphere (latitude and longitude, or x, y, z), torus (angles), poincare (the
             ball), lorentz (the hyperboloid, time first), spd, so3, euclidean, or product: and its factors. Options
-            follow after colons, as in spd:log-euclidean, so3:axis-angle, poincare:curvature=-2 or torus:period=24.
+            follow after colons, as in spd:log-euclidean, so3:axis-angle, poincare:curvature=-2 or torus:period=24. A
+            density needs the size too, as in torus:8.
         columns: Names of the columns, or positions from 1, for example latitude,longitude. Usual names are recognised.
         unit: Unit of the angles in the table, degrees or radians. Latitude and longitude are taken to be in degrees.
         objective: What to minimise: flow (flow matching, the default), score (denoising score matching; where a heat
-            kernel is known), or kl (maximum likelihood through the solver, many times slower a step).
-        steps: How many steps to train; 8000 by default.
+            kernel is known), or kl (maximum likelihood through the solver, many times slower a step). Without data:
+            reverse-kl, for a density.
+        steps: How many steps to train; 8000 by default, 1000 for a density.
         budget: How long to train instead, for example 90s, 5m or 2h; the schedule is fitted to it.
-        batch_size: Points in a batch; 512 by default.
-        lr: The highest learning rate; 0.002 by default.
-        width: Units in each hidden layer; 256 by default.
-        depth: Number of hidden layers; 4 by default.
+        batch_size: Points in a batch; 512 by default, 128 for a density.
+        lr: The highest learning rate; 0.002 by default, 0.003 for a density.
+        width: Units in each hidden layer; 256 by default, 64 for a density.
+        depth: Number of hidden layers; 4 by default, 3 for a density.
         seed: Seed of the split, the network and the training; 0 by default.
         device: Where to train: cpu (the default), cuda, cuda:1, mps.
         config: A TOML file with any of these options, for example budget = "5m"; the command line comes first.

@@ -29,6 +29,7 @@ from rmatch.datasets.coordinates import (
     UpperTriangles,
     Vectors,
     coordinates_from_dict,
+    usual_coordinates,
 )
 from rmatch.datasets.ramachandran import load_ramachandran, ramachandran_info
 
@@ -58,6 +59,7 @@ __all__ = [
     "read_table",
     "split",
     "split_by_site",
+    "usual_coordinates",
 ]
 
 _BUILT_IN = {"airports": (load_airports, airports_info), "ramachandran": (load_ramachandran, ramachandran_info)}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rmatch._errors import InputError, ShapeError
+from rmatch._errors import InputError, OptionError, ShapeError
 from rmatch._numerics import vjp
 from rmatch._typing import ScalarFunction
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
-from rmatch.manifolds import Integral
+from rmatch.manifolds import Integral, Manifold
 from rmatch.objectives.maximum_likelihood import parameters_of
 from rmatch.paths import FlowPath
 from rmatch.solvers import RK4, Solver
@@ -66,7 +67,8 @@ class ReverseKL:
 
         Raises:
             ShapeError: The target does not return one number for each point.
-            InputError: It returns NaN, or +inf.
+            InputError: It returns NaN or an infinity: where the density is 0, the divergence of any flow is infinite.
+                Or its derivative is not finite.
         """
         flow = FlowPath(field, base=self.base, solver=self.solver)
         x0 = self.base.sample((len(x1),), generator=generator, dtype=x1.dtype, device=x1.device)
@@ -76,6 +78,7 @@ class ReverseKL:
             end = flow.solve(x0, 0.0, 1.0, divergence="exact", differential=start)
             log_target, pull = vjp(self._target, end.point)
             (of_target,) = pull(torch.ones_like(log_target))
+            _require_slope(self.log_density, end.point, of_target)
         if end.log_density_change is None or end.differential is None:
             raise InputError(f"{self.solver!r} returned no log-density although it was asked for one")
         value = (log_base + end.log_density_change - log_target).mean()
@@ -85,26 +88,11 @@ class ReverseKL:
         return value + path - path.detach()
 
     def _target(self, x: Tensor) -> Tensor:
-        value = self.log_density(x)
-        batch = x.shape[: x.dim() - len(self.base.manifold.point_shape)]
-        if value.shape != batch:
-            raise ShapeError(
-                f"log_density returned shape {tuple(value.shape)} at points of shape {tuple(x.shape)}; "
-                f"it must return one number for each point, {tuple(batch)}"
-            )
-        bad = value.isnan() | (value == math.inf)
-        if bool(bad.any()):
-            row = int(bad.nonzero()[0])
-            raise InputError(
-                f"log_density is {float(value[row].detach())} at {x[row].tolist()}; "
-                "it must be a number below +inf everywhere"
-            )
-        return value
+        return log_density_at(self.log_density, self.base.manifold, x, positive=True)
 
     def __repr__(self) -> str:
         """The constructor call."""
-        name = getattr(self.log_density, "__name__", type(self.log_density).__name__)
-        return f"ReverseKL({name}, {self.base!r}, solver={self.solver!r})"
+        return f"ReverseKL({_name(self.log_density)}, {self.base!r}, solver={self.solver!r})"
 
 
 @torch.no_grad()
@@ -125,6 +113,11 @@ def effective_sample_size(
     Returns:
         The fraction, and its standard error over ten parts of the samples.
 
+    Raises:
+        ShapeError: The target does not return one number for each point.
+        InputError: It returns NaN or +inf, or is 0 at all samples.
+        OptionError: There are fewer than 20 samples.
+
     References:
         Kong, Liu and Wong, "Sequential imputations and Bayesian missing data problems", JASA 89 (1994).
 
@@ -135,10 +128,76 @@ def effective_sample_size(
         1.0
     """
     x = q.sample((samples,), generator=generator)
-    log_weights = (log_density(x) - q.log_prob(x)).double()
-    parts = torch.stack([_fraction(part) for part in log_weights.chunk(10)])
+    return effective_fraction(log_density_at(log_density, q.manifold, x) - q.log_prob(x))
+
+
+def effective_fraction(log_weights: Tensor) -> Integral:
+    """The effective sample size of weights given by their logarithms `(N,)`, as a fraction of N, with its error.
+
+    Raises:
+        OptionError: There are fewer than 20 weights.
+        InputError: All weights are 0, or one is NaN.
+    """
+    if len(log_weights) < 2 * _PARTS:
+        raise OptionError(f"an effective sample size with an error needs {2 * _PARTS} samples, got {len(log_weights)}")
+    log_weights = log_weights.double()
+    if not bool(log_weights.amax().isfinite()):
+        raise InputError(f"the effective sample size is not known: the largest log weight is {log_weights.amax()}")
+    parts = torch.stack([_fraction(part) for part in log_weights.chunk(_PARTS)])
     return Integral(_fraction(log_weights), parts.std() / math.sqrt(len(parts)))
 
 
+def log_density_at(log_density: ScalarFunction, manifold: Manifold, x: Tensor, *, positive: bool = False) -> Tensor:
+    """The logarithm of an unnormalised density that somebody wrote, looked at before it is used.
+
+    Args:
+        log_density: Points `(*batch, *point_shape)` to `(*batch)`.
+        manifold: Where the points lie.
+        x: The points.
+        positive: Whether the density must not be 0 anywhere.
+
+    Raises:
+        ShapeError: It does not return one number for each point.
+        InputError: It returns NaN or +inf, or -inf where it must be positive; the text has the point.
+    """
+    value: Any = log_density(x)  # what a user wrote returns anything
+    name = _name(log_density)
+    if not isinstance(value, Tensor):
+        raise InputError(f"{name} returned {type(value).__name__}, not a tensor; compute the log-density by torch")
+    batch = x.shape[: x.dim() - len(manifold.point_shape)]
+    if value.shape != batch:
+        raise ShapeError(
+            f"{name} returned shape {tuple(value.shape)} at points of shape {tuple(x.shape)}; "
+            f"it must return one number for each point, {tuple(batch)}"
+        )
+    bad = ~value.isfinite() if positive else value.isnan() | (value == math.inf)
+    if bool(bad.any()):
+        row = tuple(bad.nonzero()[0].tolist())
+        least = "a finite number" if positive else "a number below +inf"
+        raise InputError(f"{name} is {float(value[row].detach())} at {x[row].tolist()}; it must be {least} everywhere")
+    return value
+
+
+_PARTS = 10
+
+
+def _require_slope(log_density: ScalarFunction, x: Tensor, differential: Tensor) -> None:
+    bad = ~differential.isfinite().reshape(len(x), -1).all(-1)
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0])
+        raise InputError(
+            f"the derivative of {_name(log_density)} is not finite at {x[row].tolist()}; "
+            "write it so that torch can differentiate it there"
+        )
+
+
+def _name(log_density: ScalarFunction) -> str:
+    name: str = getattr(log_density, "__name__", type(log_density).__name__)
+    return "log_density" if name == "<lambda>" else name
+
+
 def _fraction(log_weights: Tensor) -> Tensor:
+    """All of it 0 in a part that has no weight."""
+    if not bool(log_weights.amax().isfinite()):
+        return log_weights.new_zeros(())
     return (2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp() / len(log_weights)

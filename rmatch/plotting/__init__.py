@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rmatch.plotting._figure import save_figure
+from rmatch.plotting._figure import save_figure, stack_figures
 from rmatch.plotting.comparison import Entry, plot_comparison
-from rmatch.plotting.density import plot_density
+from rmatch.plotting.density import plot_density, shows_density
 from rmatch.plotting.hyperbolic import plot_hyperbolic
 from rmatch.plotting.product import plot_coordinates, plot_product
 from rmatch.plotting.rotations import plot_rotations
@@ -24,4 +24,6 @@ __all__ = [
     "plot_sphere",
     "plot_torus",
     "save_figure",
+    "shows_density",
+    "stack_figures",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmatch._errors import DependencyError, OptionError
 from rmatch._files import atomic_write
@@ -69,6 +71,38 @@ def density_colours() -> Colormap:
     from matplotlib.colors import ListedColormap
 
     return ListedColormap(colormaps["magma"](np.linspace(0.06, 0.87, 256)), name="rmatch")
+
+
+def stack_figures(figures: Sequence[Figure]) -> Figure:
+    """One figure that shows others below each other, as pixels.
+
+    Args:
+        figures: What `plot_density` returned, from the top down; they may have different sizes.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from rmatch.plotting import stack_figures
+        >>> [float(size) for size in stack_figures([Figure((4, 2)), Figure((3, 1))]).get_size_inches()]
+        [4.0, 3.0]
+    """
+    sizes = [tuple(map(float, figure.get_size_inches())) for figure in figures]
+    width, height = max(across for across, _ in sizes), sum(up for _, up in sizes)
+    stacked = new_figure(width, height)
+    below = height
+    for figure, (across, up) in zip(figures, sizes, strict=True):
+        below -= up
+        axes = add_axes(stacked, (width - across) / 2, below, across, up)
+        axes.set_axis_off()
+        axes.imshow(_pixels(figure), aspect="auto", interpolation="none")
+    return stacked
+
+
+def _pixels(figure: Figure) -> NDArray[np.uint8]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

@@ -110,6 +110,22 @@ def plot_density(
     return plot_coordinates(manifold, points=points, samples=drawn, labels=names, title=title)
 
 
+def shows_density(manifold: Manifold) -> bool:
+    """Whether `plot_density` draws the density itself, and not samples of it alone.
+
+    Example:
+        >>> import rmatch as rm
+        >>> from rmatch.plotting import shows_density
+        >>> [shows_density(rm.Torus(d)) for d in (1, 2, 3)]
+        [True, True, False]
+    """
+    if isinstance(manifold, SPD):
+        return manifold.n == 2
+    if isinstance(manifold, Sphere | PoincareBall | Lorentz):
+        return manifold.dim == 2
+    return isinstance(manifold, SpecialOrthogonal) or (isinstance(manifold, Torus) and manifold.dim <= 2)
+
+
 def _of_unit_size(log_density: LogDensity, radii: Sequence[float], volume: float) -> LogDensity:
     """The density on the unit sphere or of angles in radians: per steradian or radian, whose volume was `volume`."""
     if set(radii) == {1.0}:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from rmatch._errors import CheckpointError, DataError, OptionError, ShapeError
+from rmatch._errors import CheckpointError, DataError, OptionError
 from rmatch._files import atomic_write
 from rmatch.datasets import Coordinates, Dataset, coordinates_from_dict, load, read_table
 from rmatch.distributions import Distribution, Uniform, WrappedNormal
@@ -21,6 +21,7 @@ from rmatch.training.options import RunOptions
 
 CONFIG_FILE = "config.json"
 _FORMAT = 1
+_SAME = 1e-4  # two machines may differ that much in float32
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,36 @@ class DataSource:
 
 
 @dataclass(frozen=True)
+class DensitySource:
+    """Which density a run learned, where it needed no data.
+
+    Args:
+        name: The file and the function, for people.
+        path: The file's absolute path.
+        function: The function in it, or a call that makes it, such as `Lattice(2, 4)`.
+        probe: The log-density at fixed points, to notice that it changed.
+    """
+
+    name: str
+    path: str
+    function: str
+    probe: tuple[float, ...]
+
+    def require_same(self, probe: Sequence[float]) -> None:
+        """Raise DataError where the log-density has other values now than when the run began."""
+        pairs = zip(self.probe, probe, strict=False)
+        if len(self.probe) != len(probe) or any(not abs(a - b) <= _SAME * (1 + abs(a)) for a, b in pairs):
+            raise DataError(
+                f"{self.name} no longer is the density that this run learned; bring the old one back, or train again"
+            )
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """The configuration of a run: `config.json`.
 
     Args:
-        data: Where the points come from.
+        data: Where the points come from, or which density was learned.
         coordinates: What the table's columns mean as points; its manifold is the run's.
         split: Number of rows for training, validation and test; the seed is the run's.
         field: The arguments of `TangentMLP` beside the manifold.
@@ -89,7 +115,7 @@ class RunConfig:
             of a product; `None` where it starts from the uniform law.
     """
 
-    data: DataSource
+    data: DataSource | DensitySource
     coordinates: Coordinates
     split: tuple[int, int, int]
     field: dict[str, Any]
@@ -121,7 +147,7 @@ class RunConfig:
         return {
             "format": _FORMAT,
             "manifold": {"name": type(self.manifold).__name__, "dim": self.manifold.dim},
-            "data": asdict(self.data) | {"columns": list(self.data.columns) if self.data.columns else None},
+            **_source_to_dict(self.data),
             "coordinates": self.coordinates.to_dict(),
             "split": dict(zip(("train", "validation", "test"), self.split, strict=True)),
             "base": _base_to_dict(self.base_scale),
@@ -165,11 +191,9 @@ class RunConfig:
             raise CheckpointError(f"{path} is not the configuration of a run, or one of another version of rmatch")
         held = cast("dict[str, Any]", values)
         try:
-            data: dict[str, Any] = dict(held["data"])
-            data["columns"] = tuple(data["columns"]) if data["columns"] else None
             parts: tuple[int, int, int] = tuple(held["split"][name] for name in ("train", "validation", "test"))
             config = cls(
-                DataSource(**data),
+                _source_from_dict(held),
                 coordinates_from_dict(held["coordinates"]),
                 parts,
                 dict(held["field"]),
@@ -179,7 +203,7 @@ class RunConfig:
             )
             _ = config.base  # an unusable one is found here, not when the flow is
             name, dim = held["manifold"]["name"], held["manifold"]["dim"]
-        except (KeyError, TypeError, DataError, OptionError, ShapeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise CheckpointError(f"{path} cannot be used: {what}") from error
         if (name, dim) != (type(config.manifold).__name__, config.manifold.dim):
@@ -200,6 +224,18 @@ def base_scale(base: Distribution) -> float | tuple[float, ...] | None:
     if not isinstance(base, WrappedNormal):
         raise OptionError(f"a run starts from a uniform or a wrapped normal law, not from {base!r}")
     return tuple(base.scale.tolist()) if base.scale.dim() else float(base.scale)
+
+
+def _source_to_dict(source: DataSource | DensitySource) -> dict[str, Any]:
+    if isinstance(source, DensitySource):
+        return {"density": asdict(source) | {"probe": list(source.probe)}}
+    return {"data": asdict(source) | {"columns": list(source.columns) if source.columns else None}}
+
+
+def _source_from_dict(held: Mapping[str, Any]) -> DataSource | DensitySource:
+    if "density" in held:
+        return DensitySource(**held["density"] | {"probe": tuple(map(float, held["density"]["probe"]))})
+    return DataSource(**held["data"] | {"columns": tuple(held["data"]["columns"] or ()) or None})
 
 
 def _base_to_dict(scale: float | tuple[float, ...] | None) -> dict[str, Any]:

@@ -13,21 +13,24 @@ from rmatch._files import atomic_write
 from rmatch.training.report import Report
 
 _MOST_LINES = 500  # of the loss, however long the training is
+_ENDS = ("test", "evaluation")  # kinds of lines that tell of the end
 
 
 class MetricsLog:
-    """Appends the reports of a training to a file: lines of kind `train`, `validation` and `test`.
+    """Appends the reports of a training to a file: lines of kind `train` and `validation`, and one of its end.
 
     Args:
         path: The file. It is begun anew, or cut after a step when a training goes on from there.
         after: The last step to keep lines of; `None` to begin anew.
+        score_name: What the score is called.
 
     Raises:
         OutputError: The file could not be written.
     """
 
-    def __init__(self, path: Path, *, after: int | None = None) -> None:
+    def __init__(self, path: Path, *, after: int | None = None, score_name: str = "nll") -> None:
         self.path = path
+        self._score_name = score_name
         kept = [] if after is None else [line for line in _lines(path) if _step(line) <= after]
         with atomic_write(path, "w") as file:
             file.writelines(kept)
@@ -37,7 +40,7 @@ class MetricsLog:
         """Append a report: its loss, if enough of the training went by since the last one, and its score."""
         common = {"step": report.step, "seconds": round(report.seconds, 3)}
         if report.score is not None:
-            self.append("validation", common | {"nll": report.score, "best": report.best})
+            self.append("validation", common | {self._score_name: report.score, "best": report.best})
         elif report.progress - self._written >= 1.0 / _MOST_LINES or report.progress >= 1.0:
             self._written = report.progress
             self.append("train", common | {"loss": report.loss, "rate": round(report.rate, 2), "lr": report.lr})
@@ -76,6 +79,6 @@ def _step(line: str) -> float:
     """The step of a line, or infinity: for a line that was cut short, or that tells of an end that is not one."""
     try:
         values = json.loads(line)
-        return math.inf if values["kind"] == "test" else float(values["step"])
+        return math.inf if values["kind"] in _ENDS else float(values["step"])
     except (ValueError, KeyError, TypeError):
         return math.inf

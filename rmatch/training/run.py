@@ -19,8 +19,8 @@ from rmatch.manifolds import Manifold
 from rmatch.paths import FlowPath
 from rmatch.solvers import DormandPrince, Solver
 from rmatch.training._storage import read_tensors, write_tensors
-from rmatch.training.config import CONFIG_FILE, RunConfig
-from rmatch.training.recipe import Recipe
+from rmatch.training.config import CONFIG_FILE, DataSource, DensitySource, RunConfig
+from rmatch.training.recipe import trained_flow
 
 MODEL_FILE, CHECKPOINT_FILE, METRICS_FILE = "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
 SAMPLES_FILE, PICTURE_FILE = "samples.csv", "density.png"
@@ -63,19 +63,31 @@ class Run:
 
     def flow_by(self, solver: Solver) -> FlowPath:
         """The trained flow with another solver."""
-        return Recipe.of(self.config.options.objective, self.field, self.config.base).flow(solver)
+        return trained_flow(self.config.options.objective, self.field, self.config.base, solver)
 
     def data(self) -> Dataset:
         """The data set that the run was trained on, read again.
 
         Raises:
+            OptionError: It learned a density, from no data.
             DataError: It is gone or has changed.
         """
-        return self.config.data.read(self.coordinates)
+        return self._table.read(self.coordinates)
 
     def split(self) -> Split:
-        """Rows of the data set for training, validation and test."""
-        return split(self.config.data.rows, self.config.options.seed)
+        """Rows of the data set for training, validation and test.
+
+        Raises:
+            OptionError: It learned a density, from no data.
+        """
+        return split(self._table.rows, self.config.options.seed)
+
+    @property
+    def _table(self) -> DataSource:
+        source = self.config.data
+        if isinstance(source, DensitySource):
+            raise OptionError(f"the run in {self.folder} learned the density {source.name}: it has no rows of data")
+        return source
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:

@@ -25,17 +25,19 @@ Rmatch = Callable[..., Outcome]
 @pytest.fixture(scope="session", autouse=True)
 def coarse_pictures() -> Iterator[None]:
     """Pictures that take no time; one test draws a finer one."""
-    from rmatch.cli import _train
+    from rmatch.cli import _job, _picture
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_train, "_PICTURE_ROWS", 8)
+        patch.setattr(_job, "_PICTURE_ROWS", 8)
+        patch.setattr(_picture, "_WEIGHED", 400)
+        patch.setattr(_picture, "_SHOWN", 100)
         yield
 
 
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the picture out: it takes longer than a small training."""
-    monkeypatch.setattr("rmatch.cli._train._Job._draw", lambda job, run: None)
+    monkeypatch.setattr("rmatch.cli._job.Job._draw", lambda job, run: None)
 
 
 @pytest.fixture

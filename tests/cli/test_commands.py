@@ -224,13 +224,13 @@ def test_every_help_shows_an_example(rmatch: Any, command: list[str]) -> None:
 
 def test_the_help_tells_the_true_defaults(rmatch: Any) -> None:
     text = " ".join(rmatch("train", "--help").out.replace("│", " ").split())
-    options = RunOptions()
+    options, own = RunOptions(), RunOptions.of({"objective": "reverse-kl"})
     for words in (
-        f"steps to train; {options.steps} by default",
-        f"Points in a batch; {options.batch_size} by default",
-        f"learning rate; {options.lr:g} by default",
-        f"hidden layer; {options.width} by default",
-        f"hidden layers; {options.depth} by default",
+        f"steps to train; {options.steps} by default, {own.steps} for a density",
+        f"Points in a batch; {options.batch_size} by default, {own.batch_size} for a density",
+        f"learning rate; {options.lr:g} by default, {own.lr:g} for a density",
+        f"hidden layer; {options.width} by default, {own.width} for a density",
+        f"hidden layers; {options.depth} by default, {own.depth} for a density",
         f"{options.device} (the default)",
     ):
         assert words in text

@@ -128,6 +128,9 @@ def test_effective_sample_size_against_the_closed_form() -> None:
         (lambda x: x, rm.ShapeError, r"returned shape \(8, 3\)"),
         (lambda x: x[..., 0] * math.nan, rm.InputError, "log_density is nan at"),
         (lambda x: x[..., 0] * 0 + math.inf, rm.InputError, "log_density is inf at"),
+        (lambda x: torch.where(x[..., 0] > 0, 0.0, -math.inf), rm.InputError, "log_density is -inf at"),
+        (lambda x: x[..., 0] ** 2 + (x[..., 0] - x[..., 0]).sqrt(), rm.InputError, "derivative of log_density"),
+        (lambda x: 0.0, rm.InputError, "returned float, not a tensor"),
     ],
 )
 def test_a_target_that_is_no_density_is_refused(
@@ -135,6 +138,31 @@ def test_a_target_that_is_no_density_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         rm.ReverseKL(log_density, rm.Uniform(SPHERE))(Climb(0.1), torch.zeros(8, 3))
+
+
+@pytest.mark.parametrize(
+    ("log_density", "samples", "error", "message"),
+    [
+        (lambda x: x, 100, rm.ShapeError, r"returned shape \(100, 1\)"),
+        (lambda x: x[..., 0].acos(), 100, rm.InputError, r"log_density is nan at \[\d\.\d+\]; it must be a number"),
+        (lambda x: x[..., 0] * 0 - math.inf, 100, rm.InputError, "the largest log weight is -inf"),
+        (lambda x: x[..., 0], 19, rm.OptionError, "needs 20 samples, got 19"),
+    ],
+)
+def test_an_effective_sample_size_of_no_density_is_refused(
+    log_density: ScalarFunction, samples: int, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        rm.effective_sample_size(rm.Uniform(rm.Torus(1)), log_density, samples)
+
+
+def test_an_effective_sample_size_takes_a_density_with_holes() -> None:
+    """Half of the samples of the uniform law lie where the target is uniform too."""
+    generator = torch.Generator().manual_seed(0)
+    value, error = rm.effective_sample_size(
+        rm.Uniform(rm.Torus(1)), lambda x: torch.where(x[..., 0] < math.pi, 0.0, -math.inf), 4000, generator=generator
+    )
+    assert abs(float(value) - 0.5) <= 4 * float(error)
 
 
 def test_options_that_do_not_fit_are_refused() -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from rmatch import DependencyError, OptionError, OutputError
-from rmatch.plotting import plot_torus, save_figure
+from rmatch.plotting import plot_torus, save_figure, stack_figures
 
 
 def small() -> Figure:
@@ -96,3 +97,15 @@ def test_a_picture_leaves_pyplot_alone() -> None:
     small()
     assert plt.get_fignums() == []
     assert dict(plt.rcParams) == settings
+
+
+def test_stacked_figures_are_the_same_pixels_below_each_other(tmp_path: Path) -> None:
+    figures = [small(), plot_torus(lambda x: x.sin().sum(-1), 1, resolution=8)]
+    for index, figure in enumerate(figures):
+        save_figure(figure, tmp_path / f"{index}.png")
+    save_figure(stack_figures(figures), tmp_path / "stacked.png")
+    parts = [imread(tmp_path / f"{index}.png") for index in range(2)]
+    stacked = imread(tmp_path / "stacked.png")
+    wanted = np.concatenate(parts)
+    assert stacked.shape == wanted.shape
+    assert np.abs(stacked - wanted).mean() < 0.1 * (1 - wanted).mean()  # of the ink; borders of pixels may be blended

@@ -15,6 +15,7 @@ from rmatch.datasets.coordinates.latitude_longitude import LatitudeLongitude
 from rmatch.datasets.coordinates.rotations import AxisAngles, Quaternions, RotationMatrices
 from rmatch.datasets.coordinates.symmetric import SymmetricMatrices, UpperTriangles
 from rmatch.datasets.coordinates.unit_vectors import UnitVectors
+from rmatch.datasets.coordinates.usual import usual_coordinates
 from rmatch.datasets.coordinates.vectors import Vectors
 from rmatch.manifolds import parse_manifold
 
@@ -39,6 +40,7 @@ __all__ = [
     "UpperTriangles",
     "Vectors",
     "coordinates_from_dict",
+    "usual_coordinates",
 ]
 
 UNITS = ("degrees", "radians")
