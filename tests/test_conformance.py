@@ -1,7 +1,7 @@
 """What holds for every member of a kind, whoever wrote it.
 
-A new manifold, distribution, solver, path, coupling or schedule goes into the list of its kind here, and the first
-group of tests fails until it does.
+A new manifold, distribution, solver, path, premetric, coupling or schedule goes into the list of its kind here, and the
+first group of tests fails until it does.
 """
 
 import copy
@@ -125,6 +125,25 @@ PATHS: list[rm.ConditionalPath] = [
     for schedule in SCHEDULES
 ]
 PATHS.append(rm.StochasticInterpolant(rm.Sphere(2), 0.3, floor=1e-4))
+PATHS += [
+    rm.PremetricPath(rm.GeodesicDistance(rm.Lorentz(2)), rm.Cosine()),
+    rm.PremetricPath(rm.BiharmonicDistance(rm.Sphere(2))),
+    rm.PremetricPath(rm.DiffusionDistance(rm.Torus(2), 0.25), solver=rm.RK4(20)),
+]
+PREMETRICS: list[rm.Premetric] = [
+    rm.GeodesicDistance(rm.Sphere(2)),
+    rm.GeodesicDistance(rm.Lorentz(2)),
+    rm.BiharmonicDistance(rm.Sphere(1)),
+    rm.BiharmonicDistance(rm.Sphere(2, radius=3.0)),
+    rm.BiharmonicDistance(rm.Sphere(3)),
+    rm.BiharmonicDistance(rm.Torus(1)),
+    rm.BiharmonicDistance(rm.Torus(2, periods=(1.0, 3.0))),
+    rm.BiharmonicDistance(rm.Torus(3)),
+    rm.DiffusionDistance(rm.Sphere(2), 0.25),
+    rm.DiffusionDistance(rm.Torus(7), 0.25),
+    rm.SpectralDistance(rm.Sphere(15), torch.reciprocal, degree=4),
+    rm.SpectralDistance(rm.Torus(2), torch.reciprocal, degree=4),
+]
 PROBABILITY_PATHS: list[rm.ProbabilityPath] = [
     rm.FlowPath(fields.TangentMLP(rm.Sphere(2), width=16, depth=2), rm.Uniform(rm.Sphere(2)), rm.RK4(8)),
     rm.HeatPath(rm.Sphere(2), torch.eye(3), [1.0, 2.0, 3.0], start=0.05, end=0.5),
@@ -141,6 +160,7 @@ KINDS: dict[type, list[object]] = {
     rm.ConditionalPath: [*PATHS],
     rm.ProbabilityPath: [*PROBABILITY_PATHS],
     rm.Coupling: [*COUPLINGS],
+    rm.Premetric: [*PREMETRICS],
     torch.nn.Module: [*FIELDS, *FEATURES],
 }
 
@@ -464,6 +484,25 @@ def test_path_joins_its_ends_with_a_finite_velocity(
         assert M.check_point(x_t) is None
         assert M.check_tangent(x_t, u_t) is None
         assert bool((M.dist(x_t, end) < 1e-3).all())
+
+
+@pytest.mark.parametrize("premetric", PREMETRICS, ids=repr)
+@every_batch
+@every_dtype
+def test_premetric_is_zero_at_its_point_alone_with_a_finite_gradient(
+    premetric: rm.Premetric, batch: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    M = premetric.manifold
+    x, y = points(M, batch, dtype, 0), points(M, batch, dtype, 1)
+    dist, gradient = premetric.dist_and_gradient(x, y)
+    assert tuple(dist.shape) == batch
+    assert gradient.shape == x.shape
+    assert dist.dtype == gradient.dtype == dtype
+    assert M.check_tangent(x, gradient) is None
+    assert bool((dist > 0).all())
+    assert torch.equal(premetric.dist(y, y), torch.zeros(batch, dtype=dtype))
+    assert torch.equal(premetric.gradient(y, y), torch.zeros_like(y))
+    torch.testing.assert_close(premetric.gradient(x, y), gradient)
 
 
 @pytest.mark.parametrize("path", PROBABILITY_PATHS, ids=lambda path: repr(path).split("\n")[0])

@@ -9,15 +9,21 @@ from rmatch.paths.geodesic import GeodesicPath
 from rmatch.paths.heat import HeatPath
 from rmatch.paths.interpolant import StochasticInterpolant
 from rmatch.paths.posterior import posterior_velocity
+from rmatch.paths.premetric import GeodesicDistance, Premetric
+from rmatch.paths.premetric_path import PremetricPath
 from rmatch.paths.schedules import Cosine, Linear, Polynomial, Schedule
+from rmatch.paths.spectral import BiharmonicDistance, DiffusionDistance, SpectralDistance
 
 __all__ = [
+    "BiharmonicDistance",
     "ConditionalPath",
     "Cosine",
     "Coupling",
     "Diffusion",
+    "DiffusionDistance",
     "EmpiricalPath",
     "FlowPath",
+    "GeodesicDistance",
     "GeodesicPath",
     "HeatPath",
     "Independent",
@@ -26,10 +32,13 @@ __all__ = [
     "OptimalTransport",
     "PathSample",
     "Polynomial",
+    "Premetric",
+    "PremetricPath",
     "ProbabilityFlow",
     "ProbabilityPath",
     "Schedule",
     "ScoreModel",
+    "SpectralDistance",
     "StochasticInterpolant",
     "posterior_velocity",
 ]
