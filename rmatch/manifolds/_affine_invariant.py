@@ -8,7 +8,7 @@ from torch import Tensor
 from rmatch.manifolds._affine_inner import affine_inner
 from rmatch.manifolds._pencil import pencil_distance, pencil_exp, pencil_geodesic, pencil_log, pencil_transport
 from rmatch.manifolds._spd_metric import SPDMetric
-from rmatch.manifolds._symmetric import divide, log_det_sinhc, multiply
+from rmatch.manifolds._symmetric import divide, log_det_sinhc, multiply, transpose
 
 
 class AffineInvariant(SPDMetric):
@@ -53,8 +53,9 @@ class AffineInvariant(SPDMetric):
         return pencil_geodesic(x, y, s if s.dim() else s.to(x).reshape(1, 1))
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
-        """The matrix `x df x`."""
-        return x @ df @ x
+        """The matrix `x df x`, as `L (Lᵀ df L) Lᵀ`: a product with x itself would lose the condition a second time."""
+        factor = torch.linalg.cholesky(x)
+        return multiply(factor, multiply(transpose(factor), df))
 
     def metric(self, x: Tensor) -> Tensor:
         """The matrix `(p_ik p_jl + p_il p_jk) / 2` with p = x⁻¹, rows ij and columns kl."""

@@ -37,6 +37,7 @@ Decomposition = tuple[Tensor, Tensor, Tensor]
 """Constants L, U, z: the Cholesky factor of x, and the eigenvectors and -values of a whitened matrix; E = L U."""
 
 _EIGH_CONDITION = 100.0  # of a whitened matrix, up to which its eigenvectors are as good as singular vectors
+_NEAR_SQUARE = 0.0625  # of the distance of a whitened matrix from the identity, from which on it loses no digits there
 
 
 # ---- decompositions -------------------------------------------------------------------------------------------------
@@ -54,13 +55,22 @@ def point_decomposition(x: Tensor, y: Tensor) -> Decomposition:
 
     The eigenvalues are the squares of the singular values of A = L⁻¹ L_y, whose condition is only the root of that of
     the matrix itself: where that is 1e20 the small ones are still there. For small conditions the eigenvectors of A Aᵀ
-    are as good as singular vectors, at half the price, and λ_i = |Aᵀ u_i|² keeps the digits of A.
+    are as good as singular vectors, at half the price, and λ_i = |Aᵀ u_i|² keeps the digits of A. For near points U
+    and λ - 1 come from `L⁻¹ (y - x) L⁻ᵀ`, for the difference of the points has digits that λ has lost.
     """
     factor = torch.linalg.cholesky(x.detach())
     ratio = torch.linalg.solve_triangular(factor, torch.linalg.cholesky(y.detach()), upper=False)
-    values, vectors = torch.linalg.eigh(ratio @ transpose(ratio))
+    whitened = ratio @ transpose(ratio)
+    near = (whitened - torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)).square().sum((-2, -1)) < _NEAR_SQUARE
+    some_near = possibly_any(near)
+    if some_near:
+        whitened = torch.where(near[..., None, None], divide(factor, (y - x).detach()), whitened)
+    values, vectors = torch.linalg.eigh(whitened)
     log_values = (transpose(ratio) @ vectors).square().sum(-2).log()
     poor = values[..., -1] > _EIGH_CONDITION * values[..., 0]
+    if some_near:
+        log_values = torch.where(near.unsqueeze(-1), values.log1p(), log_values)
+        poor = poor & ~near
     if possibly_any(poor):
         vectors, log_values = _mend(ratio, poor, vectors, log_values)
     return factor, vectors, log_values

@@ -85,14 +85,39 @@ def test_float32_keeps_the_digits_that_the_condition_leaves(condition: float, al
         assert reference.whitened_error(x, M.exp(x, v), reference.exp(x, v)) <= allowed
 
 
-@pytest.mark.parametrize("separation", [1e-12, 1e-8, 1e-3])
-def test_small_distances_keep_their_digits_as_far_as_the_entries_do(separation: float) -> None:
-    """The log of a matrix near the identity has an absolute error of a rounding."""
+@pytest.mark.parametrize("separation", [1e-12, 1e-8, 1e-3, 0.1, 0.4])
+@pytest.mark.parametrize(("condition", "allowed"), [(1.0, 4e-15), (1e3, 3e-13), (1e6, 3e-10), (1e10, 3e-6)])
+def test_near_points_keep_all_digits_that_the_condition_leaves(
+    separation: float, condition: float, allowed: float
+) -> None:
+    """Relative to the distance: as exact numbers, floats have a difference that is known to its last digit."""
     M = SPD(3)
-    x = points(M)
-    y = M.exp(x, separation * tangents(M, x))
-    wanted = float(reference.dist(x, y))
-    assert abs(float(M.dist(x, y)) - wanted) <= 2e-15
+    for seed in range(3):
+        x = reference.matrix_of_condition(3, condition, seed)
+        y = M.exp(x, separation * tangents(M, x, seed))
+        if torch.equal(x, y):  # the largest entries of a large condition hide a step of 1e-12
+            continue
+        wanted = reference.dist(x, y)
+        far = reference.matrix_of_condition(3, 100.0, seed)
+        dist = M.dist(torch.stack([x, far]), torch.stack([y, y]))  # one row near, the other not
+        assert abs(float(dist[0]) / float(wanted) - 1) <= allowed
+        assert reference.whitened_error(x, M.log(x, y), reference.log(x, y)) <= allowed
+        leaf = x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(M.dist(leaf, y), leaf)
+        raised = M.sharp(x, gradient)
+        assert reference.whitened_error(x, raised, reference.log(x, y) / -wanted) <= 3 * allowed
+
+
+@pytest.mark.parametrize(("condition", "allowed"), [(1e3, 3e-13), (1e6, 3e-10), (1e10, 1e-5)])
+def test_raising_a_covector_loses_the_condition_once(condition: float, allowed: float) -> None:
+    """The gradient of a distance, whose entries span the square of the condition, in the norm at x."""
+    M = SPD(3)
+    for seed in range(6):
+        x, y = pair(condition, seed)
+        leaf = x.clone().requires_grad_()
+        (covector,) = torch.autograd.grad(M.dist(leaf, y), leaf)
+        raised = M.sharp(x, covector)
+        assert reference.whitened_error(x, raised, reference.log(x, y) / -reference.dist(x, y)) <= allowed
 
 
 def test_log_euclidean_agrees_with_scipys_logarithm_and_exponential() -> None:
