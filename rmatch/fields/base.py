@@ -6,6 +6,9 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from rmatch._errors import OptionError
+from rmatch.manifolds import Manifold
+
 
 @runtime_checkable
 class VectorField(Protocol):
@@ -18,3 +21,12 @@ class VectorField(Protocol):
     def __call__(self, t: Tensor, x: Tensor, /) -> Tensor:
         """The tangent vectors at the points `x` and the times `t`."""
         ...
+
+
+def require_field_on(field: object, manifold: Manifold) -> None:
+    """Raise `OptionError` where a network says that its vectors are tangent to another manifold."""
+    own = getattr(field, "manifold", manifold)
+    if own is not manifold and own != manifold:
+        raise OptionError(
+            f"the field is on {own!r}, and what it is used for on {manifold!r}; take one on that manifold"
+        )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from rmatch._errors import InputError, OptionError
 from rmatch.distributions import Distribution
 from rmatch.manifolds import Integral, Manifold
+from rmatch.paths import ProbabilityPath
 
 Method = Literal["auto", "quadrature", "samples"]
 
@@ -76,10 +79,26 @@ def expectation(nodes: Nodes, log_density: Tensor, values: Tensor) -> Integral:
     return Integral(fine, torch.where(fine == coarse, 0.0, (fine - coarse).abs()))  # also where both are infinite
 
 
-def require_density(log_density: Tensor, what: str) -> Tensor:
-    """The log-density itself; a NaN in it, which would only spoil the sums later, is an error."""
+def require_laws(*laws: object) -> None:
+    """Raise `OptionError` where a path stands for the law at one of its times."""
+    for law in laws:
+        if isinstance(law, ProbabilityPath):
+            raise OptionError(f"{law!r} is a path; take its law at a time: path.at(1.0)")
+
+
+def require_density(log_density: Tensor, x: Tensor, what: str) -> Tensor:
+    """The log-density at the points x; a NaN in it, which would only spoil the sums later, is an error."""
     bad = log_density.isnan()
     if bool(bad.any()):
-        row = int(bad.nonzero()[0])
-        raise InputError(f"the log-density of {what} is NaN at {int(bad.sum())} of {len(bad)} points, first at {row}")
+        first = x[int(bad.nonzero()[0])].tolist()
+        raise InputError(f"the log-density of {what} is NaN at {int(bad.sum())} of {len(bad)} points, first at {first}")
     return log_density
+
+
+@contextmanager
+def needing_density(what: str) -> Generator[None]:
+    """Name what has no density where the block asks for it."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise OptionError(f"{what} has no density, and KL, entropy and the pairing need one") from error

@@ -8,6 +8,7 @@ from torch import Tensor
 from rmatch._errors import OptionError
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
+from rmatch.fields.base import require_field_on
 from rmatch.paths import ConditionalPath, Coupling, GeodesicPath, Independent, posterior_velocity
 from rmatch.paths.posterior import has_closed_form
 
@@ -79,7 +80,11 @@ class FlowMatching:
             field: The field to train.
             x1: Data points `(B, *point_shape)`.
             generator: Source of the base points, the times and the path's noise.
+
+        Raises:
+            OptionError: The field is on another manifold than the path.
         """
+        require_field_on(field, self.path.manifold)
         x0 = self.base.sample((len(x1),), generator=generator, dtype=x1.dtype, device=x1.device)
         x0, x1 = self.coupling.couple(x0, x1)
         t = self._times(len(x1), x1, generator)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from rmatch._errors import OptionError
 from rmatch.distributions import Distribution
 from rmatch.manifolds import Integral
-from rmatch.objectives._expectation import Budget, Method, Nodes, expectation, require_density, rule_nodes, sample_nodes
+from rmatch.objectives._expectation import (
+    Budget,
+    Method,
+    Nodes,
+    expectation,
+    needing_density,
+    require_density,
+    require_laws,
+    rule_nodes,
+    sample_nodes,
+)
 
 
 @torch.no_grad()
@@ -35,7 +46,7 @@ def kl(
         points to which q gives none.
 
     Raises:
-        OptionError: The manifolds differ, or an option is out of range.
+        OptionError: The manifolds differ, a law has no density, or an option is out of range.
         InputError: A log-density is NaN.
 
     Example:
@@ -46,11 +57,11 @@ def kl(
         >>> math.isclose(value, math.log(2 * math.pi) - 0.5 * math.log(2 * math.pi * math.e * 0.25**2), abs_tol=1e-9)
         True
     """
+    require_laws(p, q)
     if p.manifold != q.manifold:
         raise OptionError(f"the laws are on {p.manifold!r} and {q.manifold!r}; take two on one manifold")
     nodes = _nodes(p, Budget.of(p.manifold, method, degree, samples), generator)
-    log_p = require_density(p.log_prob(nodes.points), repr(p))
-    log_q = require_density(q.log_prob(nodes.points), repr(q))
+    log_p, log_q = (_log_density(law, nodes.points) for law in (p, q))
     return expectation(nodes, log_p, log_p - log_q)
 
 
@@ -66,7 +77,7 @@ def entropy(
     """The differential entropy `H(p) = -∫ p log p dV_g`, in nats, with its error; arguments as for `kl`.
 
     Raises:
-        OptionError: An option is out of range.
+        OptionError: The law has no density, or an option is out of range.
         InputError: The log-density is NaN.
 
     Example:
@@ -74,8 +85,9 @@ def entropy(
         >>> round(float(rm.entropy(rm.Uniform(rm.Sphere(2))).value), 6)  # log 4π
         2.531024
     """
+    require_laws(p)
     nodes = _nodes(p, Budget.of(p.manifold, method, degree, samples), generator)
-    log_p = require_density(p.log_prob(nodes.points), repr(p))
+    log_p = _log_density(p, nodes.points)
     return expectation(nodes, log_p, -log_p)
 
 
@@ -83,3 +95,8 @@ def _nodes(p: Distribution, budget: Budget, generator: torch.Generator | None) -
     if budget.method == "quadrature":
         return rule_nodes(p.manifold, budget.degree)
     return sample_nodes(p, budget.samples, generator)
+
+
+def _log_density(law: Distribution, x: Tensor) -> Tensor:
+    with needing_density(repr(law)):
+        return require_density(law.log_prob(x), x, repr(law))

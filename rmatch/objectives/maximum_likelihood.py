@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rmatch._errors import OptionError
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
+from rmatch.fields.base import require_field_on
 from rmatch.solvers import RK4, Solver
 
 
@@ -67,12 +68,13 @@ class MaximumLikelihood:
             generator: Source of the Hutchinson probes.
 
         Raises:
-            OptionError: A field is given, but no base.
+            OptionError: A field is given, but no base, or one on another manifold.
         """
         if isinstance(field, Density):
             return -field.log_prob(x1).mean()
         if self.base is None:
             raise OptionError("the likelihood of a flow needs the law it starts from: MaximumLikelihood(base=...)")
+        require_field_on(field, self.base.manifold)
         back = self.solver.solve(
             self.base.manifold,
             field,

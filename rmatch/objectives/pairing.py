@@ -21,9 +21,19 @@ from torch import Tensor
 import rmatch.objectives._time_rule as _time_rule
 from rmatch._errors import OptionError
 from rmatch.manifolds import Integral, Manifold
-from rmatch.objectives._expectation import Budget, Method, Nodes, expectation, require_density, rule_nodes, sample_nodes
+from rmatch.objectives._expectation import (
+    Budget,
+    Method,
+    Nodes,
+    expectation,
+    needing_density,
+    require_density,
+    rule_nodes,
+    sample_nodes,
+)
 from rmatch.objectives._time_rule import TimeIntegral
 from rmatch.paths import ProbabilityPath
+from rmatch.paths.base import require_path
 
 _CHUNK = 1 << 14
 
@@ -129,7 +139,8 @@ def pairing(
         The numbers, each with its error.
 
     Raises:
-        OptionError: The paths are on different manifolds, or an option is out of range.
+        OptionError: The paths are on different manifolds, one is no path or has no density, or an option is out of
+            range.
         InputError: A log-density is NaN.
 
     Example:
@@ -142,6 +153,8 @@ def pairing(
         >>> round(r.kl, 3), round(r.kl_identity, 3), round(r.flow_matching, 3)
         (2.0, 2.0, 1.0)
     """
+    for path in (p, q):
+        require_path(path)
     manifold = p.manifold
     if q.manifold != manifold:
         raise OptionError(f"the paths are on {manifold!r} and {q.manifold!r}; a pairing needs two on one manifold")
@@ -210,8 +223,10 @@ def _look(path: ProbabilityPath, t: float, points: Tensor) -> _Seen:
     """Density, score and field of a path at many points."""
     parts: list[_Seen] = []
     for x in points.split(_CHUNK):
-        log_density, score = path.log_prob_and_score(t, x)
-        parts.append(_Seen(require_density(log_density, f"{path!r} at t={t:.4g}"), score, path.velocity(t, x)))
+        what = f"{path!r} at t={t:.4g}"
+        with needing_density(what):
+            log_density, score = path.log_prob_and_score(t, x)
+        parts.append(_Seen(require_density(log_density, x, what), score, path.velocity(t, x)))
     return _Seen(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 

@@ -14,6 +14,7 @@ from rmatch._typing import ScalarFunction
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
 from rmatch.manifolds import Integral, Manifold
+from rmatch.objectives._expectation import require_laws
 from rmatch.objectives.maximum_likelihood import parameters_of
 from rmatch.paths import FlowPath
 from rmatch.solvers import RK4, Solver
@@ -127,6 +128,7 @@ def effective_sample_size(
         >>> round(float(rm.effective_sample_size(q, lambda x: 0 * x.sum(-1), 100).value), 6)
         1.0
     """
+    require_laws(q)
     x = q.sample((samples,), generator=generator)
     return effective_fraction(log_density_at(log_density, q.manifold, x) - q.log_prob(x))
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rmatch._errors import OptionError
 from rmatch.fields import VectorField
+from rmatch.fields.base import require_field_on
 from rmatch.paths import Diffusion
 
 Weighting = Callable[[Tensor], Tensor]
@@ -71,8 +72,12 @@ class ScoreMatching:
             field: The score to train, `score(t, x)`.
             x1: Data points `(B, *point_shape)`.
             generator: Source of the times, the noise and the probes.
+
+        Raises:
+            OptionError: The score is on another manifold than the diffusion.
         """
         diffusion, manifold = self.diffusion, self.diffusion.manifold
+        require_field_on(field, manifold)
         t = self._times(len(x1), x1, generator)
         x_t, target = diffusion.sample(t, x1, generator=generator)
         if self.method == "denoising":

@@ -85,26 +85,45 @@ class ProbabilityPath(ABC):
         return self.log_prob(t, x), self.score(t, x)
 
     def at(self, t: float) -> Distribution:
-        """The distribution p_t."""
+        """The distribution p_t, for t in [0, 1]."""
+        require_time(t)
         return _Marginal(self, t)
 
 
 def require_time(t: Tensor | float) -> None:
-    """Raise `OptionError` where a time lies outside [0, 1] by more than a rounding.
+    """Raise `OptionError` where a time lies outside [0, 1] by more than a rounding, or is NaN.
 
     Values that are not there to be read, inside a transform or on an accelerator, are let through.
     """
-    if isinstance(t, Tensor) and (t.device.type != "cpu" or torch.compiler.is_compiling()):
-        return
-    times = torch.as_tensor(t)
-    try:
-        bad = bool(((times < -_SLACK) | (times > 1 + _SLACK) | times.isnan()).any())
-    except RuntimeError:  # inside vmap, where a value that differs between rows cannot steer Python
-        return
-    if bad:
-        low, high = float(times.min()), float(times.max())
-        got = f"t={low:.6g}" if times.dim() == 0 else f"times from {low:.6g} to {high:.6g}"
+    low, high = _ends(t)
+    if not (low >= -_SLACK and high <= 1 + _SLACK):
+        got = f"t={low:.6g}" if low == high or not isinstance(t, Tensor) else f"times from {low:.6g} to {high:.6g}"
         raise OptionError(f"a path has times from 0 to 1, got {got}")
+
+
+def _ends(t: Tensor | float) -> tuple[float, float]:
+    """The least and the largest time, or 0 where they cannot be read."""
+    if not isinstance(t, Tensor):
+        return float(t), float(t)
+    if t.device.type != "cpu" or torch.compiler.is_compiling() or not t.numel():
+        return 0.0, 0.0
+    try:
+        low, high = t.detach().aminmax()
+        return float(low), float(high)
+    except RuntimeError:  # inside vmap, where a value that differs between rows cannot steer Python
+        return 0.0, 0.0
+
+
+def require_path(path: object) -> None:
+    """Raise `OptionError` where something is no path of densities with the field that generates it."""
+    if isinstance(path, ProbabilityPath):
+        return
+    hint = "it has to be a ProbabilityPath, such as FlowPath or HeatPath, with a density and a field at every time"
+    if isinstance(path, ConditionalPath):
+        hint = "it has no density of its own; that of all of its curves is EmpiricalPath(path, data, base)"
+    elif isinstance(path, Distribution):
+        hint = "a distribution has no field; " + hint
+    raise OptionError(f"{path!r} is not a probability path: {hint}")
 
 
 class _Marginal(Distribution):

@@ -12,7 +12,9 @@ from rmatch._errors import OptionError
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution, HeatKernel, Uniform
 from rmatch.fields import VectorField
+from rmatch.fields.base import require_field_on
 from rmatch.manifolds import Manifold, Product, SpecialOrthogonal, Sphere, Torus
+from rmatch.paths.base import require_time
 from rmatch.paths.flow import FlowPath
 from rmatch.solvers import GeodesicRandomWalk, Solver
 
@@ -97,6 +99,7 @@ class Diffusion:
             x1: Data points `(*batch, *point_shape)`.
             generator: Source of the noise.
         """
+        require_time(t)
         kernel = HeatKernel(self.manifold, x1, self.noise(t.double()).square())
         x_t = kernel.sample(generator=generator)
         return NoisedSample(x_t, kernel.score(x_t))
@@ -141,10 +144,14 @@ class ScoreModel(nn.Module):
     Args:
         network: Tangent vectors `network(t, x)`.
         diffusion: Says how large the score is.
+
+    Raises:
+        OptionError: The network is on another manifold than the diffusion.
     """
 
     def __init__(self, network: nn.Module, diffusion: Diffusion) -> None:
         super().__init__()
+        require_field_on(network, diffusion.manifold)
         self.network = network
         self.diffusion = diffusion
         self.manifold = diffusion.manifold
@@ -161,10 +168,14 @@ class ProbabilityFlow(nn.Module):
     Args:
         score: The score `score(t, x)`; a network is a part of this module.
         diffusion: Says σ.
+
+    Raises:
+        OptionError: The score is on another manifold than the diffusion.
     """
 
     def __init__(self, score: VectorField, diffusion: Diffusion) -> None:
         super().__init__()
+        require_field_on(score, diffusion.manifold)
         self.score = score
         self.diffusion = diffusion
         self.manifold = diffusion.manifold

@@ -12,6 +12,7 @@ from rmatch._numerics import vjp
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution
 from rmatch.fields import VectorField
+from rmatch.fields.base import require_field_on
 from rmatch.paths.base import ProbabilityPath, require_time
 from rmatch.solvers import DormandPrince, Solution, Solver
 
@@ -27,6 +28,9 @@ class FlowPath(ProbabilityPath):
         base: The law at t = 0; its manifold is the path's.
         solver: How to integrate; an adaptive 5(4) pair with tolerance 1e-5 by default.
 
+    Raises:
+        OptionError: The field is a network on another manifold than the base.
+
     References:
         Mathieu and Nickel, "Riemannian continuous normalizing flows", NeurIPS 2020, proposition 2.
 
@@ -39,6 +43,7 @@ class FlowPath(ProbabilityPath):
     """
 
     def __init__(self, field: VectorField, base: Distribution, solver: Solver | None = None) -> None:
+        require_field_on(field, base.manifold)
         self.field = field
         self.base = base
         self.manifold = base.manifold

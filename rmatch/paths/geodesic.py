@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rmatch.distributions import Distribution
 from rmatch.manifolds import Manifold
-from rmatch.paths.base import ConditionalPath, PathSample
+from rmatch.paths.base import ConditionalPath, PathSample, require_time
 from rmatch.paths.schedules import Linear, Schedule
 
 
@@ -40,6 +40,7 @@ class GeodesicPath(ConditionalPath):
     def sample(self, t: Tensor, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> PathSample:
         """The point of each geodesic at its time and its velocity; see `ConditionalPath.sample`. There is no noise."""
         del generator
+        require_time(t)
         point, velocity = self.manifold.geodesic_with_velocity(x0, x1, self.schedule.kappa(t))
         rate = self.schedule.rate(t)
         if isinstance(rate, Tensor):
@@ -48,6 +49,7 @@ class GeodesicPath(ConditionalPath):
 
     def velocity(self, t: Tensor, x: Tensor, x1: Tensor) -> Tensor:
         """`κ'/(1 - κ) log_x x1`, for t < 1."""
+        require_time(t)
         factor = self.schedule.rate(t) / (1 - self.schedule.kappa(t))
         return self._over_points(torch.as_tensor(factor)) * self.manifold.log(x, x1)
 
@@ -57,6 +59,7 @@ class GeodesicPath(ConditionalPath):
         `log p_t(x | x1) = log p_0(x0) - n log(1 - κ) + log|det d exp_{x1}|(w/(1 - κ)) - log|det d exp_{x1}|(w)`, and
         -inf where w/(1 - κ) lies beyond the cut locus: no minimising geodesic to x1 is at x at time t.
         """
+        require_time(t)
         manifold = self.manifold
         rest = 1 - self.schedule.kappa(t)
         w = manifold.log(x1, x)

@@ -11,7 +11,7 @@ from rmatch._errors import OptionError
 from rmatch.distributions import HeatKernel
 from rmatch.manifolds import Manifold
 from rmatch.paths._isometries import rigid_motion
-from rmatch.paths.base import ConditionalPath, PathSample
+from rmatch.paths.base import ConditionalPath, PathSample, require_time
 from rmatch.paths.schedules import Linear, Schedule
 
 
@@ -73,6 +73,7 @@ class StochasticInterpolant(ConditionalPath):
 
     def kernel(self, t: Tensor, x0: Tensor, x1: Tensor) -> HeatKernel:
         """The law of x_t given both ends, with its density and score: one for each pair."""
+        require_time(t)
         centre = self.manifold.geodesic(x0, x1, self.schedule.kappa(t))
         return HeatKernel(self.manifold, self.manifold.project(centre), self._time(t))
 
@@ -82,6 +83,7 @@ class StochasticInterpolant(ConditionalPath):
 
     def pair_fields(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The velocity, the log-density and the score at `x` given both ends."""
+        require_time(t)
         centre, velocity = self.manifold.geodesic_with_velocity(x0, x1, self.schedule.kappa(t))
         log_prob, score = HeatKernel(self.manifold, self.manifold.project(centre), self._time(t)).log_prob_and_score(x)
         rate = self._over_points(torch.as_tensor(self.schedule.rate(t), dtype=x.dtype, device=x.device))

@@ -10,7 +10,7 @@ from torch import Tensor
 from rmatch._errors import OptionError
 from rmatch._numerics import possibly_any
 from rmatch.distributions import Distribution
-from rmatch.paths.base import ConditionalPath, PathSample
+from rmatch.paths.base import ConditionalPath, PathSample, require_time
 from rmatch.paths.premetric import Premetric
 from rmatch.paths.schedules import Linear, Schedule
 from rmatch.solvers import DormandPrince, Solver
@@ -71,6 +71,7 @@ class PremetricPath(ConditionalPath):
         At κ = 1 the point is x1, and the velocity that with which it is reached.
         """
         del generator
+        require_time(t)
         manifold, dtype = self.manifold, x0.dtype
         start, end = torch.broadcast_tensors(self._in_float64(x0), self._in_float64(x1))
         time = t.to(torch.float64)
@@ -85,6 +86,7 @@ class PremetricPath(ConditionalPath):
 
     def velocity(self, t: Tensor, x: Tensor, x1: Tensor) -> Tensor:
         """The field `-κ'/(1 - κ) d ∇d/|∇d|²`, for t < 1; 0 where ∇d is."""
+        require_time(t)
         factor = torch.as_tensor(self.schedule.rate(t) / (1 - self.schedule.kappa(t)))
         return self._over_points(factor) * self._downhill(x, x1)
 
@@ -97,6 +99,7 @@ class PremetricPath(ConditionalPath):
         Raises:
             SolverError: The way back cannot be followed; see `Solver.solve`.
         """
+        require_time(t)
         point, end = torch.broadcast_tensors(self._in_float64(x), self._in_float64(x1))
         rest = 1 - self.schedule.kappa(t.to(torch.float64)).expand(self._batch(point))
         straight = self.premetric.profile(self.manifold.dist(point, end))

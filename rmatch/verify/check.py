@@ -10,6 +10,7 @@ from rmatch._errors import OptionError
 from rmatch.distributions import Distribution
 from rmatch.manifolds import Manifold
 from rmatch.paths import ProbabilityPath
+from rmatch.paths.base import require_path
 from rmatch.verify._run import run_law
 from rmatch.verify.base import Law
 from rmatch.verify.laws import LAWS
@@ -140,7 +141,7 @@ def check_paths(
         The report.
 
     Raises:
-        OptionError: The paths are on different manifolds, or a law or a family is unknown.
+        OptionError: The paths are on different manifolds, one is no path, or a law or a family is unknown.
 
     Example:
         >>> import torch, rmatch as rm
@@ -150,6 +151,8 @@ def check_paths(
         >>> rm.check_paths(p, q).ok
         True
     """
+    for path in (p, q):
+        require_path(path)
     if p.manifold != q.manifold:
         raise OptionError(f"the paths are on {p.manifold!r} and {q.manifold!r}; take two on one manifold")
     pair = Pair(p, q, accuracy)
