@@ -132,4 +132,4 @@ def _vjp(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Callable[[Te
 
 def directional_derivative(f: ScalarFunction, x: Tensor, v: Tensor) -> Tensor:
     """The derivative of a batched function along `v`, shape `(*batch)`."""
-    return torch.func.jvp(f, (x,), (v,))[1]
+    return torch.func.jvp(f, (x.contiguous(),), (v,))[1]  # of rows that share their memory there is no dual number

@@ -26,6 +26,10 @@ class SPDMetric(ABC):
         """The tangent vector v with `W_x v = s`."""
 
     @abstractmethod
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """The Frobenius product of the whitened vectors."""
+
+    @abstractmethod
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The end of the geodesic."""
 
@@ -64,11 +68,6 @@ class SPDMetric(ABC):
     @abstractmethod
     def log_det_exp(self, x: Tensor, v: Tensor) -> Tensor:
         """`log |det d(exp_x)_v|` between orthonormal frames."""
-
-    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """The Frobenius product of the whitened vectors."""
-        first = self.whiten(x, u)
-        return (first * (first if u is v else self.whiten(x, v))).sum((-2, -1))
 
     def norm(self, x: Tensor, u: Tensor) -> Tensor:
         """The Frobenius norm of the whitened vector."""

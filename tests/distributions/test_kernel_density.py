@@ -12,6 +12,8 @@ from scipy.stats import vonmises_fisher
 from torch import Tensor
 
 import rmatch as rm
+import rmatch.distributions._bandwidth
+import rmatch.distributions.kernel_density
 from rmatch.distributions import KernelDensity, Uniform, WrappedNormal
 from rmatch.distributions._von_mises_fisher import log_normaliser
 from rmatch.manifolds import EmbeddedManifold, Euclidean, Manifold, Sphere, Torus
@@ -189,6 +191,26 @@ def test_repeated_rows_do_not_stop_the_choice() -> None:
     assert KernelDensity.fit(Sphere(2), same, same).bandwidth >= 1e-3
     line = torch.zeros(5, 2, dtype=F64)
     assert math.isfinite(KernelDensity.fit(Euclidean(2), line, line + 1).bandwidth)
+
+
+def test_the_width_is_looked_for_up_to_three_times_the_size_of_the_data() -> None:
+    """The likelihood of points 50 units off grows with the width as far as that."""
+    points = spread(Euclidean(2), 50)
+    size = float((points - points.mean(0)).square().mean().sqrt())
+    assert KernelDensity.fit(Euclidean(2), points, points + 50).bandwidth == pytest.approx(3 * size, rel=0.02)
+
+
+@pytest.mark.parametrize("block", [1, 3, 30])
+def test_the_density_does_not_depend_on_how_many_pairs_are_worked_on_together(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One query at a time where a block holds fewer pairs than there are points."""
+    law, x = KernelDensity(Sphere(2), spread(Sphere(2), 7), 0.5), spread(Sphere(2), 10, 1)
+    wanted, width = law.log_prob(x), KernelDensity.fit(Sphere(2), x, law.points).bandwidth
+    for module in (rmatch.distributions.kernel_density, rmatch.distributions._bandwidth):
+        monkeypatch.setattr(module, "_BLOCK", block)
+    torch.testing.assert_close(law.log_prob(x), wanted)
+    assert KernelDensity.fit(Sphere(2), x, law.points).bandwidth == pytest.approx(width, rel=1e-4)
 
 
 def test_a_large_table_takes_seconds() -> None:

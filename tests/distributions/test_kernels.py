@@ -164,6 +164,36 @@ def test_bandwidths_that_do_not_fit_are_refused() -> None:
         rm.KernelDensity(PRODUCT, x, [0.1, -0.2])
 
 
+def test_on_a_chart_of_the_hyperbolic_plane_it_is_that_of_the_ball() -> None:
+    """A manifold that the library knows only by its metric: the law and its width are those of the closed forms."""
+
+    def metric(x: Tensor) -> Tensor:
+        return (2 / (1 - x.square().sum(-1)))[..., None, None].square() * torch.eye(2, dtype=x.dtype)
+
+    chart = rm.ChartManifold(2, metric, domain=lambda x: x.square().sum(-1) < 1)
+    points, x = spread(BALL, 2), spread(BALL, 2, 1)
+    ours, known = (rm.KernelDensity.fit(M, points[:1], points[1:]) for M in (chart, BALL))
+    assert ours.bandwidth == pytest.approx(known.bandwidth, rel=1e-6)
+    torch.testing.assert_close(ours.log_prob(x), known.log_prob(x), rtol=1e-6, atol=1e-6)
+    lengths = BALL.dist(rm.KernelDensity(chart, points[:1], 0.5).sample((60,)), points[0])
+    assert float(lengths.square().mean()) == pytest.approx(0.5, rel=0.6)  # 2 h²: five standard errors
+
+
+def test_the_width_of_a_large_table_is_that_of_rows_drawn_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 400 points and 200 queries, 100 and 50 tell the width as well as so few can."""
+    import rmatch.distributions._bandwidth as bandwidth
+
+    x = spread(BALL, 600)
+    whole = rm.KernelDensity.fit(BALL, x[:100], x[400:450]).bandwidth
+    monkeypatch.setattr(bandwidth, "_MOST_POINTS", 100)
+    monkeypatch.setattr(bandwidth, "_MOST_QUERIES", 50)
+    few = rm.KernelDensity.fit(BALL, x[:400], x[400:])
+    assert few.bandwidth != whole
+    assert few.bandwidth == rm.KernelDensity.fit(BALL, x[:400], x[400:]).bandwidth
+    assert few.bandwidth == pytest.approx(whole, rel=0.3)
+    assert len(few.points) == 400
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("M", [BALL, SPD, rm.SPD(3), ROTATIONS, MIXED], ids=repr)
 def test_ten_thousand_points_take_seconds(M: rm.Manifold) -> None:

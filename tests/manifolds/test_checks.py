@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rmatch._errors import InputError, PointError, TangentError
-from rmatch.manifolds import Euclidean, Manifold, Sphere, Torus
+from rmatch.manifolds import SPD, Euclidean, Lorentz, Manifold, PoincareBall, Product, Sphere, Torus
 
 from .cases import every_dtype, every_member, points, tangents
 
@@ -111,6 +111,31 @@ def test_an_angle_outside_the_turn_is_named_with_the_range(dtype: torch.dtype, v
 
 def test_everything_finite_is_a_point_of_euclidean_space() -> None:
     assert Euclidean(3).check_point(1e30 * torch.ones(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("M", "inside", "outside"),
+    [
+        (PoincareBall(2), [0.6, 0.7], [0.6, 0.9]),
+        (PoincareBall(2, curvature=-0.25), [1.2, 1.4], [1.2, 1.8]),
+        (SPD(2), [[2.0, 1.0], [1.0, 1.0]], [[2.0, 1.5], [1.5, 1.0]]),
+        (Product(PoincareBall(1), Torus(1), PoincareBall(1)), [0.5, 7.0, -0.5], [0.5, 1.0, -1.5]),
+    ],
+    ids=repr,
+)
+def test_an_open_set_contains_the_rows_that_lie_in_it(
+    M: Manifold, inside: list[float] | list[list[float]], outside: list[float] | list[list[float]]
+) -> None:
+    """Where coordinates have no boundary, as angles have none, any are taken."""
+    x = torch.stack([torch.tensor(inside), torch.tensor(outside), torch.tensor(inside)])
+    found = M.contains(x.expand(2, *x.shape))
+    assert found is not None
+    assert found.tolist() == [[True, False, True]] * 2
+
+
+@pytest.mark.parametrize("M", [Euclidean(2), Sphere(2), Torus(2), Lorentz(2), Product(Sphere(2), Torus(1))], ids=repr)
+def test_a_manifold_whose_projection_takes_any_coordinates_is_no_open_set(M: Manifold) -> None:
+    assert M.contains(M.origin()) is None
 
 
 def test_errors_are_input_errors_and_value_errors() -> None:

@@ -125,6 +125,18 @@ def test_the_whole_is_the_sum_over_the_factors(M: Product, name: str) -> None:
     close(SUMS[name](M, *arrays), torch.stack(parts).sum(0), rtol=1e-13, atol=1e-13)
 
 
+def test_a_geodesic_is_minimising_where_every_part_of_it_is() -> None:
+    """Up to a length of π on the sphere, of half a turn on the circle, and of any on the line."""
+    M = Product(Sphere(2), Torus(1), Euclidean(1))
+    x = M.origin(dtype=F64)
+    on_sphere, on_circle, on_line = M.factors[0].frame(M.split(x)[0])[0], torch.ones(1, dtype=F64), 9 * torch.ones(1)
+    lengths = [(3.1, 3.1), (3.2, 3.1), (3.1, 3.2), (3.2, 3.2), (0.0, 0.0), (0.0, -3.2)]
+    v = torch.stack([M.join([a * on_sphere, b * on_circle, on_line.double()]) for a, b in lengths])
+    wanted = [True, False, False, False, True, False]
+    assert M.is_minimising(x.expand(6, -1), v).tolist() == wanted
+    assert M.is_minimising(x, v.reshape(2, 3, -1)).tolist() == [wanted[:3], wanted[3:]]
+
+
 @every_product
 def test_frame_is_orthonormal_and_the_metric_reproduces_the_inner_product(M: Product) -> None:
     x, _, u, v = sample(M)
@@ -308,12 +320,18 @@ def test_a_factor_without_an_exact_rule_makes_the_product_a_sequence() -> None:
     assert abs(float(value) - 16 * math.pi / 3) <= 5.4 * float(error) <= 0.2
 
 
-@pytest.mark.parametrize("M", [Sphere(2), Sphere(15), Torus(3), Euclidean(3)], ids=repr)
+@pytest.mark.parametrize(
+    "M",
+    [Sphere(2), Sphere(15), Torus(3), Euclidean(3), rm.SpecialOrthogonal(3), rm.Lorentz(2), rm.PoincareBall(3)],
+    ids=repr,
+)
 def test_points_of_the_cube_have_weights_that_average_to_the_integral(M: Manifold) -> None:
     u = torch.rand(4096, M.cube_size, generator=torch.Generator().manual_seed(0), dtype=F64)
     nodes, weights = M.from_cube(u)
     assert M.check_point(nodes) is None
-    density = rm.default_base(M, points(M, (500,))).log_prob(nodes).exp()
+    # on a compact manifold all weights are the same, so that the uniform law would not tell where the nodes are
+    law = rm.Uniform(M) if M.dim > 3 else rm.WrappedNormal(M, M.origin(dtype=F64), 0.8)
+    density = law.log_prob(nodes).exp()
     terms = weights * density
     assert abs(float(terms.mean()) - 1) <= 5 * float(terms.std()) / 64 + 1e-12
 

@@ -17,7 +17,15 @@ import pytest
 
 from tools.mutation._children import Task, run_all
 
-TESTS = ["tests/manifolds", "tests/distributions"]
+TESTS = [
+    "tests/manifolds/test_*.py",
+    "tests/distributions/test_*.py",
+    "tests/solvers/test_open_domains.py",
+    "tests/verify/test_distributions_and_paths.py",
+    "tests/verify/test_gallery.py",
+    "tests/verify/test_members.py",
+    "tests/test_conformance.py",
+]
 ROOMS = ["rmatch/manifolds", "rmatch/distributions"]
 _LIMIT = 900.0  # processor seconds for one test file under a tracer
 # Of hypothesis it warns that it was imported before pytest could rewrite it, which is what a warm start means.
@@ -80,7 +88,7 @@ def record(root: Path, kept: Path, jobs: int) -> Record:
 
 def test_files(root: Path) -> list[str]:
     """The test files, and the source files for the examples in their docstrings."""
-    tests = [path for folder in TESTS for path in sorted((root / folder).glob("test_*.py"))]
+    tests = [path for pattern in TESTS for path in sorted(root.glob(pattern))]
     sources = [path for folder in ROOMS for path in sorted((root / folder).glob("*.py"))]
     return [path.relative_to(root).as_posix() for path in [*tests, *sources] if path.name != "__init__.py"]
 
