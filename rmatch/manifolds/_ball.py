@@ -83,7 +83,11 @@ class Log(Primitive):
 
 
 class Exp(Primitive):
-    """`(|z|² x + a z) / (|z|² + a/cosh² r)` with w = v/a, r = |w| and z = x + (tanh r / r) w."""
+    """`x + a T (w + T |w|² x) / (|z|² + a/cosh² r)` with w = v/a, r = |w|, T = tanh r / r and z = x + T w.
+
+    This is `(|z|² x + a z)` over the same denominator, with the step apart from x: a short one moves x by itself to the
+    last digit.
+    """
 
     def formula(self, x: Tensor, v: Tensor, *, safe: bool) -> tuple[Tensor, Kept]:  # pyright: ignore[reportIncompatibleMethodOverride]
         del safe
@@ -95,7 +99,7 @@ class Exp(Primitive):
         z = torch.addcmul(p, tanhc, w)
         square = dot(z, z)
         scale = 1 / torch.addcmul(square, gap, sech)
-        y = torch.addcmul((square * scale) * p, gap * scale, z)
+        y = torch.addcmul(p, gap * scale * tanhc, torch.addcmul(w, tanhc * length, p))
         return last(y), (p, w, gap, length, tanhc, sech, z, square, scale, y)
 
     def gradients(self, kept: Kept, grad: Tensor) -> Kept:

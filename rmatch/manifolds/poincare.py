@@ -72,8 +72,8 @@ class PoincareBall(HyperbolicSpace):
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """The Möbius sum of `x` and `tanh(λ|v|/2) v/|v|`.
 
-        With a = gap(x), w = v/a, r = |w| (half the length of v) and z = x + (tanh r / r) w, it is
-        `(|z|² x + a z) / (|z|² + a / cosh² r)`, where nothing cancels in the denominator.
+        With a = gap(x), w = v/a, r = |w| (half the length of v), T = tanh r / r and z = x + T w, it is
+        `x + a T (w + T |w|² x) / (|z|² + a / cosh² r)`, where nothing cancels in the denominator.
         """
         return self.project(self._scaled(_EXP(self._unit(x), self._unit(v))))
 

@@ -92,6 +92,16 @@ def test_exp_at_any_radius(model: str, dtype: torch.dtype, radius: float, separa
         assert float(error) <= 4 * torch.finfo(dtype).eps * spread
 
 
+@pytest.mark.parametrize("radius", [1.0, 5.0, 10.0, 20.0])
+@pytest.mark.parametrize("separation", [1e-6, 1e-3, 0.1])
+def test_exp_of_the_logarithm_in_the_ball_is_the_other_point_to_the_last_digit(
+    radius: float, separation: float
+) -> None:
+    """A short step is added to the point: what it lands on is rounded once, and is the float that it came from."""
+    for M, x, y in pairs("PoincareBall", torch.float64, radius, separation, "any"):
+        assert torch.equal(M.exp(x, M.log(x, y)), y)
+
+
 @every_model
 @every_case
 def test_transport_at_any_radius(
