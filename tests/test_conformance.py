@@ -130,6 +130,10 @@ PATHS += [
     rm.PremetricPath(rm.BiharmonicDistance(rm.Sphere(2))),
     rm.PremetricPath(rm.DiffusionDistance(rm.Torus(2), 0.25), solver=rm.RK4(20)),
 ]
+PATHS += [
+    rm.DiffusionBridge(manifold, 0.3, floor=1e-4, steps=4)
+    for manifold in (rm.Sphere(2), rm.Torus(2), rm.Lorentz(2), rm.SpecialOrthogonal(3), PRODUCTS[0], PRODUCTS[1])
+]
 PREMETRICS: list[rm.Premetric] = [
     rm.GeodesicDistance(rm.Sphere(2)),
     rm.GeodesicDistance(rm.Lorentz(2)),
@@ -148,6 +152,7 @@ PROBABILITY_PATHS: list[rm.ProbabilityPath] = [
     rm.FlowPath(fields.TangentMLP(rm.Sphere(2), width=16, depth=2), rm.Uniform(rm.Sphere(2)), rm.RK4(8)),
     rm.HeatPath(rm.Sphere(2), torch.eye(3), [1.0, 2.0, 3.0], start=0.05, end=0.5),
     rm.EmpiricalPath(rm.StochasticInterpolant(rm.Sphere(2), 0.3, floor=0.2), torch.eye(3), torch.eye(3).roll(1, 0)),
+    rm.EmpiricalPath(rm.DiffusionBridge(rm.Torus(1), 0.3, floor=0.2), torch.eye(2)[:, :1], torch.ones(2, 1)),
     rm.HeatPath(rm.Torus(2), torch.tensor([[0.1, 6.2], [3.0, 3.0]]), start=0.5, end=0.05, schedule=rm.Cosine()),
 ]
 COUPLINGS: list[rm.Coupling] = [rm.Independent(), rm.OptimalTransport(rm.Sphere(2))]

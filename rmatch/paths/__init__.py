@@ -1,6 +1,7 @@
 """Probability paths, the conditional paths that they are mixtures of, schedules and couplings."""
 
-from rmatch.paths.base import ConditionalPath, PathSample, ProbabilityPath
+from rmatch.paths.base import ConditionalPath, PairPath, PathSample, ProbabilityPath
+from rmatch.paths.bridge import DiffusionBridge
 from rmatch.paths.couplings import Coupling, Independent, OptimalTransport
 from rmatch.paths.diffusion import Diffusion, NoisedSample, ProbabilityFlow, ScoreModel
 from rmatch.paths.empirical import EmpiricalPath
@@ -20,6 +21,7 @@ __all__ = [
     "Cosine",
     "Coupling",
     "Diffusion",
+    "DiffusionBridge",
     "DiffusionDistance",
     "EmpiricalPath",
     "FlowPath",
@@ -30,6 +32,7 @@ __all__ = [
     "Linear",
     "NoisedSample",
     "OptimalTransport",
+    "PairPath",
     "PathSample",
     "Polynomial",
     "Premetric",

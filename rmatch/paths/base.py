@@ -48,6 +48,22 @@ class ConditionalPath(ABC):
         raise OptionError(f"the density of {self!r} is not known from the end point alone; do without rao_blackwell")
 
 
+class PairPath(ConditionalPath):
+    """A conditional path with noise, whose law given both of its ends has a density at every time in [0, 1]."""
+
+    @abstractmethod
+    def pair_fields(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The velocity, the log-density and the score at `x` given both ends; all batches broadcast."""
+
+    def pair_velocity(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
+        """The velocity `u_t(x | x0, x1)`, which generates the law given both ends."""
+        return self.pair_fields(t, x, x0, x1)[0]
+
+    def pair_log_prob(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
+        """The log-density `log p_t(x | x0, x1)` in nats with respect to dV_g, `(*batch)`."""
+        return self.pair_fields(t, x, x0, x1)[1]
+
+
 class ProbabilityPath(ABC):
     """A density p_t for every t in [0, 1] together with the vector field V_t that generates it.
 

@@ -11,8 +11,7 @@ from rmatch._errors import OptionError, ShapeError
 from rmatch._typing import Shape
 from rmatch.distributions import Distribution
 from rmatch.distributions.base import require_shape
-from rmatch.paths.base import ConditionalPath, ProbabilityPath, require_time
-from rmatch.paths.interpolant import StochasticInterpolant
+from rmatch.paths.base import ConditionalPath, PairPath, ProbabilityPath, require_time
 
 
 class EmpiricalPath(ProbabilityPath):
@@ -25,8 +24,8 @@ class EmpiricalPath(ProbabilityPath):
     Args:
         path: The conditional path.
         data: The end points `(N, *point_shape)`.
-        base: The law of the base point, drawn independently of the end point; for a `StochasticInterpolant` instead the
-            start points `(N, *point_shape)`, one for each end point, as its law is known between two points.
+        base: The law of the base point, drawn independently of the end point; for a path with noise, whose law is known
+            between two points, instead the start points `(N, *point_shape)`, one for each end point.
 
     Raises:
         OptionError: The manifolds differ, or the kind of base does not go with the path.
@@ -55,7 +54,7 @@ class EmpiricalPath(ProbabilityPath):
         self.path = path
         self.data = data
         self.base = base
-        self._given = _GivenPair(path, base) if isinstance(path, StochasticInterpolant) else _GivenEnd(path, base)
+        self._given = _GivenPair(path, base) if isinstance(path, PairPath) else _GivenEnd(path, base)
 
     def sample(
         self,
@@ -88,7 +87,7 @@ class EmpiricalPath(ProbabilityPath):
         return self._given.log_densities(time, points, self.data.to(x)).logsumexp(-1) - math.log(len(self.data))
 
     def score(self, t: Tensor | float, x: Tensor) -> Tensor:
-        """The score `∇log p_t` at `x`: in closed form for a `StochasticInterpolant`, else by differentiating."""
+        """The score `∇log p_t` at `x`: in closed form where that of the path is, else by differentiating."""
         time, points = self._beside(t, x)
         scores = self._given.scores(time, points, self.data.to(x))
         if scores is not None:
@@ -125,7 +124,7 @@ class _GivenEnd:
         if isinstance(base, Tensor):
             raise OptionError(
                 f"{path!r} takes the law of its base points, base=rm.Uniform(manifold) or another, got a tensor; start "
-                "points, one for each data point, are for a StochasticInterpolant"
+                "points, one for each data point, are for a StochasticInterpolant or a DiffusionBridge"
             )
         if base.manifold != path.manifold:
             raise OptionError(f"the path is on {path.manifold!r} but the base on {base.manifold!r}; use one manifold")
@@ -152,7 +151,7 @@ class _GivenEnd:
 class _GivenPair:
     """A path whose law is known given both of its ends."""
 
-    def __init__(self, path: StochasticInterpolant, base: Distribution | Tensor) -> None:
+    def __init__(self, path: PairPath, base: Distribution | Tensor) -> None:
         if not isinstance(base, Tensor):
             raise OptionError(
                 f"{path!r} takes start points (N, *point_shape), one for each data point, as its law is known between "
@@ -169,7 +168,7 @@ class _GivenPair:
         return self.path.manifold.project(self.points[chosen].to(x1))
 
     def log_densities(self, time: Tensor, points: Tensor, data: Tensor) -> Tensor:
-        return self.path.kernel(time, self.points.to(data), data).log_prob(points)
+        return self.path.pair_log_prob(time, points, self.points.to(data), data)
 
     def velocities(self, time: Tensor, points: Tensor, data: Tensor) -> tuple[Tensor, Tensor]:
         velocity, log_densities, _ = self.path.pair_fields(time, points, self.points.to(data), data)

@@ -11,11 +11,11 @@ from rmatch._errors import OptionError
 from rmatch.distributions import HeatKernel
 from rmatch.manifolds import Manifold
 from rmatch.paths._isometries import rigid_motion
-from rmatch.paths.base import ConditionalPath, PathSample, require_time
+from rmatch.paths.base import PairPath, PathSample, require_time
 from rmatch.paths.schedules import Linear, Schedule
 
 
-class StochasticInterpolant(ConditionalPath):
+class StochasticInterpolant(PairPath):
     """The geodesic γ from x0 to x1 with noise around it, `x_t ~ K(s(t), γ(t), ·)`, K the heat kernel.
 
     The noise `s(t) = floor² + noise² t (1 - t)` is that of a Brownian bridge. Given both ends, the density moves with
@@ -77,10 +77,6 @@ class StochasticInterpolant(ConditionalPath):
         centre = self.manifold.geodesic(x0, x1, self.schedule.kappa(t))
         return HeatKernel(self.manifold, self.manifold.project(centre), self._time(t))
 
-    def pair_velocity(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
-        """The velocity `u_t(x | x0, x1)`, which generates the law of `kernel`; all batches broadcast."""
-        return self.pair_fields(t, x, x0, x1)[0]
-
     def pair_fields(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The velocity, the log-density and the score at `x` given both ends."""
         require_time(t)
@@ -89,6 +85,10 @@ class StochasticInterpolant(ConditionalPath):
         rate = self._over_points(torch.as_tensor(self.schedule.rate(t), dtype=x.dtype, device=x.device))
         spread = self._over_points((self.noise**2 * (1 - 2 * t)).to(x))
         return rate * rigid_motion(self.manifold, centre, velocity, x) - spread / 2 * score, log_prob, score
+
+    def pair_log_prob(self, t: Tensor, x: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
+        """The log-density of `kernel`."""
+        return self.kernel(t, x0, x1).log_prob(x)
 
     def _time(self, t: Tensor) -> Tensor:
         t = t.double()

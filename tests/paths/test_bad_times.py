@@ -17,6 +17,7 @@ ENDS = torch.tensor([[2.5], [3.5], [6.0]], dtype=torch.float64)
 PATHS: list[rm.ProbabilityPath] = [
     rm.EmpiricalPath(rm.GeodesicPath(M), ENDS, UNIFORM),
     rm.EmpiricalPath(rm.StochasticInterpolant(M, 0.3), ENDS, POINTS),
+    rm.EmpiricalPath(rm.DiffusionBridge(M, 0.3), ENDS, POINTS),
     rm.FlowPath(lambda t, x: torch.ones_like(x), UNIFORM),
     rm.HeatPath(M, ENDS, start=0.1, end=0.5),
 ]
@@ -24,6 +25,7 @@ CONDITIONAL: list[rm.ConditionalPath] = [
     rm.GeodesicPath(M),
     rm.PremetricPath(rm.BiharmonicDistance(M)),
     rm.StochasticInterpolant(M, 0.3),
+    rm.DiffusionBridge(M, 0.3),
 ]
 OUTSIDE = [-0.2, 1.5, 2, math.nan]
 
@@ -56,7 +58,7 @@ def test_a_path_knows_no_time_outside(path: rm.ProbabilityPath, asked: str, t: f
 def test_a_conditional_path_knows_no_time_outside(path: rm.ConditionalPath, t: float) -> None:
     times = torch.tensor([0.5, t, 0.2], dtype=torch.float64)
     calls: list[Callable[[], Any]] = [lambda: path.sample(times, POINTS, ENDS)]
-    if not isinstance(path, rm.StochasticInterpolant):  # its law is that between two ends
+    if not isinstance(path, rm.PairPath):  # its law is that between two ends
         calls += [
             lambda: path.velocity(times, POINTS, ENDS),
             lambda: path.log_conditional(times, POINTS, ENDS, UNIFORM),
