@@ -87,7 +87,8 @@ class LatticeSeries(TorusSquare):
         sines = [half.sin() for half in halves]
         drops = [2 * sine.square() for sine in sines]
         cosines, ones = [1 - drop for drop in drops], [torch.ones_like(drop) for drop in drops]
-        total, slopes = torch.zeros_like(angles[0]), list[Tensor]()
+        total = torch.zeros_like(angles[0])
+        slopes: list[Tensor] = []
         for i, (k, sine, half) in enumerate(zip(orders, sines, halves, strict=True)):
             total = total + self._contract([*cosines[:i], drops[i], *ones[i + 1 :]])
             slopes.append(self._contract([*cosines[:i], 2 * k * sine * half.cos(), *cosines[i + 1 :]]))

@@ -34,8 +34,8 @@ class DiffusionBridge(PairPath):
     is seen from some time after it left x0 until some time before it arrives, as fields are infinite at either.
 
     Points are sampled exactly on flat spaces and tori, whose winding numbers are drawn too. Elsewhere they come from a
-    walk guided by b_t, and `steps` Metropolis steps with the exact density take out what its finite steps leave. On
-    products all this is done factor by factor.
+    walk guided by b_t, and `steps` Metropolis steps with the exact density take out what its finite steps leave, at the
+    price of 3 heat kernels for each step. On products all this is done factor by factor.
 
     Args:
         manifold: A sphere, a torus, rotations, hyperbolic or Euclidean space, or a product of such.

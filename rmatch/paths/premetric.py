@@ -18,7 +18,7 @@ class Premetric(ABC):
     gradient is by autodiff unless it knows better.
 
     References:
-        Chen and Lipman, "Flow matching on general geometries", ICLR 2024, section 3.2.
+        Chen and Lipman, "Flow matching on general geometries", ICLR 2024, section 3.
     """
 
     manifold: Manifold

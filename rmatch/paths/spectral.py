@@ -97,7 +97,7 @@ class SpectralDistance(_Spectral):
             eigenfunctions are known on the manifold.
 
     References:
-        Chen and Lipman, "Flow matching on general geometries", ICLR 2024, section 3.3. Patané, "STAR: Laplacian
+        Chen and Lipman, "Flow matching on general geometries", ICLR 2024, section 3. Patané, "STAR: Laplacian
         spectral kernels and distances for geometry processing and shape analysis", Computer Graphics Forum 35 (2016).
 
     Example:

@@ -201,6 +201,25 @@ def test_a_path_of_no_length_stays(d: rm.Premetric) -> None:
     torch.testing.assert_close(u_t, torch.zeros_like(u_t), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("d", "start", "end"),
+    [
+        (rm.BiharmonicDistance(rm.Torus(2)), [0.5, 1.0], [0.5 + math.pi, 1.0 + math.pi]),
+        (rm.DiffusionDistance(rm.Torus(2), 0.25), [0.0, 1.0], [math.pi, 2.0]),
+        (rm.BiharmonicDistance(rm.Sphere(2)), [0.0, 0.0, 1.0], [0.0, 0.0, -1.0]),
+    ],
+    ids=["farthest point", "half a turn in one angle", "antipode"],
+)
+def test_paths_leave_the_cut_locus_to_one_side(d: rm.Premetric, start: list[float], end: list[float]) -> None:
+    """Where the gradient vanishes, or leads into a saddle; the first steps are as steep as floats allow."""
+    x0, x1 = (torch.tensor(a, dtype=F64).expand(4, -1) for a in (start, end))
+    t = torch.tensor([0.0, 1e-3, 0.5, 1.0], dtype=F64)
+    x_t, u_t = rm.PremetricPath(d).sample(t, x0, x1)
+    torch.testing.assert_close(d.dist(x_t, x1), (1 - t) * d.dist(x0, x1), rtol=1e-9, atol=1e-12)
+    assert float(d.manifold.dist(x_t[0], x0[0])) < 1e-5
+    assert bool(u_t.isfinite().all())
+
+
 def test_points_can_be_differentiated_in_both_ends() -> None:
     """The derivative of the implicit equation for the distance against difference quotients."""
     M = rm.Sphere(2)

@@ -252,6 +252,19 @@ def test_all_derivatives_are_finite_where_points_agree_and_where_they_are_farthe
         assert bool(slope.isfinite().all())
 
 
+@every_distance
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch, of its own tracing
+def test_it_is_the_same_under_vmap_grad_and_compile(d: rm.Premetric) -> None:
+    M = d.manifold
+    x, y = (rm.Uniform(M).sample((4,), generator=torch.Generator().manual_seed(k), dtype=F64) for k in (0, 1))
+    torch.testing.assert_close(torch.func.vmap(d.dist)(x, y), d.dist(x, y), rtol=1e-14, atol=0)
+    slope = torch.func.vmap(torch.func.grad(d.dist))(x, y)
+    torch.testing.assert_close(M.sharp(x, slope), d.gradient(x, y), rtol=1e-9, atol=1e-12)
+    torch._dynamo.reset()
+    compiled = torch.compile(d.dist, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x, y), d.dist(x, y), rtol=1e-14, atol=0)
+
+
 def test_what_cannot_be_used_is_refused() -> None:
     for make in (rm.BiharmonicDistance, lambda M: rm.DiffusionDistance(M, 1.0), lambda M: rm.SpectralDistance(M, abs)):
         with pytest.raises(rm.OptionError, match="no eigenfunctions are known on Lorentz"):
