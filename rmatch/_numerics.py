@@ -217,14 +217,19 @@ def orthonormalise(vectors: Tensor, gram: Tensor, rank: int) -> Tensor:
 
 
 def _pivots(gram: Tensor, rank: int) -> Tensor:
-    """Indices of the `rank` vectors that a Cholesky factorisation with diagonal pivoting takes first."""
+    """Indices of the `rank` vectors that a Cholesky factorisation with diagonal pivoting takes first.
+
+    Of vectors that are almost as long as the longest the first is taken, so that rounding does not decide between those
+    that are equally long by symmetry.
+    """
     chosen: list[Tensor] = []
     rest = gram
     for _ in range(rank):
         diagonal = rest.diagonal(dim1=-2, dim2=-1)
         for used in chosen:
             diagonal = diagonal.scatter(-1, used, -1.0)
-        pivot = diagonal.argmax(-1, keepdim=True)  # (*batch, 1)
+        long = diagonal >= 0.99 * diagonal.amax(-1, keepdim=True)
+        pivot = long.to(torch.uint8).argmax(-1, keepdim=True)  # (*batch, 1)
         column = torch.gather(rest, -1, pivot.unsqueeze(-2).expand(*rest.shape[:-1], 1))  # (*batch, k, 1)
         scale = torch.gather(diagonal, -1, pivot).unsqueeze(-1)
         rest = rest - column * column.transpose(-1, -2) / scale

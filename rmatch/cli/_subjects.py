@@ -28,8 +28,12 @@ MEMBERS = (
 _USUAL_SIZE = 2
 
 
-def build_subject(text: str) -> Manifold:
+def build_subject(text: str, *, repair: bool = True) -> Manifold:
     """The manifold that a text names.
+
+    Args:
+        text: As `rmatch verify` takes it.
+        repair: Whether what a manifold of another library lacks or gets wrong is supplied.
 
     Raises:
         OptionError: There is none of this name, or it cannot be made of the arguments.
@@ -38,7 +42,7 @@ def build_subject(text: str) -> Manifold:
     """
     head, colon, rest = text.partition(":")
     if colon and head in ("geomstats", "geoopt"):
-        return _foreign(head, parse_call(rest, text))
+        return _foreign(head, parse_call(rest, text), repair)
     file = open_user_file(text)
     if file is not None:
         return _from_file(file, text)
@@ -60,13 +64,13 @@ def _from_file(file: UserFile, text: str) -> Manifold:
     return value
 
 
-def _foreign(library: str, call: Call) -> Manifold:
+def _foreign(library: str, call: Call, repair: bool) -> Manifold:
     from rmatch.interop import from_geomstats, from_geoopt, import_geomstats
 
     text = f"{library}:{call.name}"
     if library == "geomstats":
         import_geomstats()
-        return from_geomstats(call.of(_geomstats_class(call.name, text), text))
+        return from_geomstats(call.of(_geomstats_class(call.name, text), text), repair=repair)
     try:
         geoopt = importlib.import_module("geoopt")
     except ImportError as error:
@@ -75,7 +79,7 @@ def _foreign(library: str, call: Call) -> Manifold:
     if shape is None:
         raise OptionError(f"{text!r}: geoopt's manifolds do not know their points; say geoopt:{call.name}(shape=(3,))")
     made = call.of(_member(geoopt.manifolds, call.name, text), text)
-    return from_geoopt(made, shape if isinstance(shape, tuple) else (shape,))
+    return from_geoopt(made, shape if isinstance(shape, tuple) else (shape,), repair=repair)
 
 
 def _member(module: Any, name: str, text: str) -> Any:

@@ -32,15 +32,23 @@ class _Task:
     thorough: bool
     seed: int
     reach: float | None
+    as_is: bool
 
     def run(self, on_row: Callable[[Row], None] | None = None) -> Report:
         """Build the manifold and examine it."""
-        manifold = build_subject(self.text)
+        manifold = build_subject(self.text, repair=not self.as_is)
         return check_manifold(manifold, self.laws or None, self.seed, self.thorough, reach=self.reach, on_row=on_row)
 
 
 def run_verification(
-    subjects: Sequence[str], *, laws: Sequence[str], thorough: bool, seed: int, reach: float | None, output_format: str
+    subjects: Sequence[str],
+    *,
+    laws: Sequence[str],
+    thorough: bool,
+    seed: int,
+    reach: float | None,
+    as_is: bool,
+    output_format: str,
 ) -> int:
     """Examine the subjects, print the reports, and return the status.
 
@@ -52,8 +60,8 @@ def run_verification(
     count = len(select_laws(tuple(laws) or None, thorough=thorough))
     texts = tuple(dict.fromkeys(subjects or MEMBERS))
     for text in texts:
-        build_subject(text)
-    tasks = [_Task(text, tuple(laws), thorough, seed, reach) for text in texts]
+        build_subject(text, repair=not as_is)
+    tasks = [_Task(text, tuple(laws), thorough, seed, reach, as_is) for text in texts]
     reports = _together(tasks) if len(tasks) > 1 else [_alone(tasks[0], count)]
     print(_FORMATS[output_format](reports))
     return 0 if all(report.ok for report in reports) else 1

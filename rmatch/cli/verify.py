@@ -13,6 +13,7 @@ def verify(
     thorough: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
     reach: float | None = None,
+    as_is: Annotated[bool, Parameter(negative=())] = False,
     output_format: Annotated[Literal["text", "json", "html"], Parameter(name="--format")] = "text",
 ) -> int:
     """Examine manifolds by the laws of Riemannian geometry.
@@ -35,6 +36,10 @@ def verify(
 
         rmatch verify geomstats:Hypersphere(2) geoopt:PoincareBall(shape=(2,))
 
+    What they lack or get wrong is supplied, unless they are examined as they are:
+
+        rmatch verify geoopt:Sphere(shape=(3,)) --as-is
+
     The status is 0 when all laws hold, 1 when one is broken, 2 when a name is unknown.
 
     Args:
@@ -44,8 +49,11 @@ def verify(
         thorough: Try more cases, and the laws that take long.
         seed: Seed of the inputs.
         reach: How far apart points may be, where a logarithm does not go everywhere.
+        as_is: Supply nothing that a manifold of geomstats or geoopt lacks or gets wrong.
         output_format: text, json for an object with a list of reports, or html for a page.
     """
     from rmatch.cli._verify import run_verification
 
-    return run_verification(subjects, laws=law, thorough=thorough, seed=seed, reach=reach, output_format=output_format)
+    return run_verification(
+        subjects, laws=law, thorough=thorough, seed=seed, reach=reach, as_is=as_is, output_format=output_format
+    )

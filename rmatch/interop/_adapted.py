@@ -10,15 +10,14 @@ of g. For the metric that R^k induces it is 0.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from rmatch._errors import OptionError, SolverError
+from rmatch._errors import SolverError
 from rmatch._numerics import orthonormalise, standard_normal
 from rmatch._typing import Shape
 from rmatch.distributions.uniform import sample_uniform
@@ -28,6 +27,9 @@ from rmatch.manifolds._geodesic_equation import OnValues
 from rmatch.manifolds._shooting import search, shoot
 
 Map = Callable[..., Tensor]
+
+AGREES = 1e-6
+"""How far numbers of order 1 may be off: what a peer's own safeguards near 0 may cost."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Peer:
         project: `(x)`.
         to_tangent: `(x, v)`.
         transport: `(x, y, v)`, or None.
+        dist: `(x, y)` to `(N)`, or None for the length of `log`.
     """
 
     name: str
@@ -51,111 +54,12 @@ class Peer:
     to_tangent: Map
     log: Map | None = None
     transport: Map | None = None
+    dist: Map | None = None
 
 
-def adapt(peer: Peer, origin: Tensor, volume: float, *, homogeneous: bool = False) -> Manifold:
-    """The peer's manifold, after a look at whether its functions are what they are called.
-
-    A `log` that is missing, does not invert `exp` or has no finite derivative is replaced by shooting, a `transport`
-    that is missing or not parallel by the solution of its equation, and the derivative of a `project` that has none, as
-    one by singular values has none, by the tangent projection.
-
-    Args:
-        peer: The functions.
-        origin: A point.
-        volume: The volume, which may be infinite.
-        homogeneous: Whether the rotations of R^k, or of the rows or columns of its arrays, act on the manifold by
-            isometries, take any point to any other, and commute with `project`.
-
-    Raises:
-        OptionError: `to_tangent` is no projection, or `exp` does not start with its velocity or keep its speed.
-    """
-    make = _Homogeneous if homogeneous else _Adapted
-    manifold = make(peer, origin, volume)
-    x = manifold.origin(dtype=torch.float64)
-    _require(peer, "project is the identity on the manifold", manifold.project(x), x)
-    basis = manifold.tangent_parts(x)
-    _require(peer, "to_tangent is the identity on tangent vectors", manifold.to_tangent(x, basis), basis)
-    generator = torch.Generator().manual_seed(0)
-    u = 0.3 * manifold.random_tangent(x, generator=generator)
-    w = manifold.random_tangent(x, generator=generator)
-    _require(peer, "exp starts with the velocity that it is given", _velocity(manifold, x, u, 0.0), u)
-    slow = _velocity(manifold, x, u, 1.0)
-    _, rate = value_and_rate(lambda s: manifold.exp(x, s * u), torch.ones((), dtype=x.dtype))
-    _require(peer, "exp has a derivative", rate, slow)
-    end = manifold.norm(manifold.exp(x, u), slow)
-    _require(peer, "geodesics keep their speed", end, manifold.norm(x, u))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", UserWarning)  # a log that warns has not converged
-        log_is_right, transport_is_right = _log_is_right(manifold, x, u), _transport_is_right(manifold, x, u, w)
-    right = replace(
-        peer,
-        log=peer.log if log_is_right else None,
-        transport=peer.transport if transport_is_right else None,
-        project=peer.project if _has_derivative(manifold.project, x) else _with_derivative(peer),
-    )
-    return make(right, origin, volume)
-
-
-def _has_derivative(f: Callable[[Tensor], Tensor], x: Tensor) -> bool:
-    x = x.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(f(x).sum(), x)
-    return bool(slope.isfinite().all())
-
-
-def _with_derivative(peer: Peer) -> Map:
-    """`project` with the derivative that the nearest point has on the manifold: the tangent projection."""
-
-    def project(x: Tensor) -> Tensor:
-        nearest = peer.project(x.detach())
-        return nearest + peer.to_tangent(nearest, x - x.detach())
-
-    return project
-
-
-def _require(peer: Peer, law: str, got: Tensor, expected: Tensor) -> None:
-    gap = float((got - expected).abs().amax())
-    if not gap <= _AGREES:
-        raise OptionError(
-            f"{peer.name} does not keep the law that {law}: it is off by {gap:.2g} at the origin (allowed "
-            f"{_AGREES:.0e}); such a manifold cannot be adapted, use another variant of it"
-        )
-
-
-_AGREES = 1e-6  # of numbers of order 1: what a peer's own safeguards near 0 may cost
-
-
-def _velocity(manifold: Manifold, x: Tensor, v: Tensor, t: float) -> Tensor:
-    """The velocity of `exp_x(tv)`, by a difference of fourth order: it asks nothing of the peer's derivatives."""
-    h = 1e-3
-    near, far = (manifold.exp(x, (t + a) * v) - manifold.exp(x, (t - a) * v) for a in (h, 2 * h))
-    return (8 * near - far) / (12 * h)
-
-
-def _log_is_right(manifold: _Adapted, x: Tensor, u: Tensor) -> bool:
-    if manifold.peer.log is None:
-        return False
-    y = manifold.exp(x, u).requires_grad_()
-    try:
-        v = manifold.log(x, y)
-        (slope,) = torch.autograd.grad(v.sum(), y)
-    except (NotImplementedError, RuntimeError, UserWarning):
-        return False
-    return float((v.detach() - u).abs().amax()) < _AGREES and bool(slope.isfinite().all())
-
-
-def _transport_is_right(manifold: _Adapted, x: Tensor, u: Tensor, w: Tensor) -> bool:
-    """Whether it keeps the angle to the geodesic and every length: a mere projection does not."""
-    if manifold.peer.transport is None:
-        return False
-    y = manifold.exp(x, u)
-    try:
-        moved, along = manifold.transport(x, y, w), manifold.transport(x, y, u)
-    except (NotImplementedError, UserWarning):
-        return False
-    kept = (manifold.inner(y, moved, moved) - manifold.inner(x, w, w)).abs() < _AGREES
-    return bool(kept) and float((along - _velocity(manifold, x, u, 1.0)).abs().amax()) < _AGREES
+def as_it_is(peer: Peer, origin: Tensor, volume: float, *, homogeneous: bool) -> Manifold:
+    """The peer's manifold with its functions as they are; arguments as for `adapt`."""
+    return (_Homogeneous if homogeneous else _Adapted)(peer, origin, volume)
 
 
 class _Adapted(Manifold):
@@ -166,7 +70,7 @@ class _Adapted(Manifold):
         self.point_shape: Shape = tuple(origin.shape)
         self.volume = volume
         self._origin = origin.detach().to(torch.float64)
-        projector = self.tangent_parts(self._origin).reshape(origin.numel(), origin.numel())
+        projector = self._tangent_basis(self._origin).reshape(origin.numel(), origin.numel())
         self.dim = round(float(projector.trace()))  # of a projection, orthogonal or not, the trace is the rank
 
     # ---- the peer's geometry ----------------------------------------------------------------------------------------
@@ -198,6 +102,12 @@ class _Adapted(Manifold):
             miss = self._miss(x, y, self._combine(c, frame))
             c = c - torch.linalg.solve(jacobian, miss.unsqueeze(-1)).squeeze(-1)
         return self._combine(c, frame)
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        """The length of the logarithm, or the peer's distance where that is examined."""
+        if self.peer.dist is not None:
+            return self._call(self.peer.dist, x, y, scalar=True)
+        return super().dist(x, y)
 
     def origin(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         """The origin that was given, or the peer's."""
@@ -233,7 +143,7 @@ class _Adapted(Manifold):
     def is_minimising(self, x: Tensor, v: Tensor) -> Tensor:
         """Whether the distance to `exp_x(v)` is the length of `v`, to the digits that peers' distances have."""
         length = self.norm(x, v)
-        return length - self.dist(x, self.exp(x, v)) <= _AGREES * (1 + length)
+        return length - self.dist(x, self.exp(x, v)) <= AGREES * (1 + length)
 
     def sharp(self, x: Tensor, df: Tensor) -> Tensor:
         """The vector `Σ_a df(e_a) e_a` over an orthonormal frame."""
@@ -269,10 +179,6 @@ class _Adapted(Manifold):
         frame = self.coordinate_frame(x).flatten(-len(self.point_shape))
         z = standard_normal(x.shape, x, generator).flatten(-len(self.point_shape))
         return self._combine((frame @ z.unsqueeze(-1)).squeeze(-1), frame)
-
-    def tangent_parts(self, x: Tensor) -> Tensor:
-        """The tangent parts of all unit coordinate arrays: `(*batch, k, *point_shape)`."""
-        return self._tangent_basis(x)
 
     # ---- helpers ----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 import rmatch.interop._volumes as volumes
 from rmatch._errors import DependencyError, OptionError
-from rmatch.interop._adapted import Peer, adapt
+from rmatch.interop._adapted import Peer
+from rmatch.interop._repair import adapt
 from rmatch.manifolds import Manifold
 
 _VARIABLE = "GEOMSTATS_BACKEND"
@@ -62,7 +63,9 @@ def import_geomstats(submodule: str = "") -> ModuleType:
                 os.environ[_VARIABLE] = before
 
 
-def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float | None = None) -> Manifold:
+def from_geomstats(
+    space: Any, *, origin: Tensor | None = None, volume: float | None = None, repair: bool = True
+) -> Manifold:
     """One of ours out of a geomstats space: its geometry, with our calculus, fields, paths and solvers.
 
     Gradient, divergence and volume form are the defaults for a submanifold of R^k with any metric. When the manifold is
@@ -76,6 +79,8 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float | 
         origin: A point; by default a fixed random one of the space.
         volume: The volume. By default that of `Hypersphere`, `SpecialOrthogonal` (as matrices), `Stiefel` and
             `Grassmannian` with their own metrics is known, and it is infinite elsewhere: give it where it is finite.
+        repair: Whether to supply what is missing or wrong. Without it every function, the distance included, is the
+            peer's own, called as its users call it: for `check_manifold`, to see what it finds.
 
     Raises:
         DependencyError: geomstats is not installed.
@@ -95,14 +100,16 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float | 
         with _default_dtype(torch.float64), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             origin = space.random_point()
+    canonical = type(metric).__name__ == "StiefelCanonicalMetric"
     peer = Peer(
         name=f"from_geomstats({type(space).__name__}, {tuple(space.shape)})",
         inner=kept(lambda x, u, v: metric.inner_product(u, v, x)),
-        exp=_stiefel_exp if type(metric).__name__ == "StiefelCanonicalMetric" else kept(lambda x, v: metric.exp(v, x)),
+        exp=_stiefel_exp if canonical and repair else kept(lambda x, v: metric.exp(v, x)),
         project=kept(space.projection),
         to_tangent=kept(lambda x, v: space.to_tangent(v, x)),
         log=kept(lambda x, y: metric.log(y, x)),
         transport=kept(lambda x, y, v: metric.parallel_transport(v, x, end_point=y)),
+        dist=kept(metric.dist),
     )
     known = _known_volume(space)
     return adapt(
@@ -110,6 +117,7 @@ def from_geomstats(space: Any, *, origin: Tensor | None = None, volume: float | 
         torch.as_tensor(origin, dtype=torch.float64),
         known if volume is None else volume,
         homogeneous=math.isfinite(known),
+        repair=repair,
     )
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 import rmatch.interop._volumes as volumes
 from rmatch._errors import DependencyError
-from rmatch.interop._adapted import Peer, adapt
+from rmatch.interop._adapted import Peer
+from rmatch.interop._repair import adapt
 from rmatch.manifolds import Manifold
 
 if TYPE_CHECKING:
@@ -45,7 +46,12 @@ def to_geoopt(manifold: Manifold, *, flat: bool = False) -> geoopt.Manifold:
 
 
 def from_geoopt(
-    manifold: geoopt.Manifold, shape: Sequence[int], *, origin: Tensor | None = None, volume: float | None = None
+    manifold: geoopt.Manifold,
+    shape: Sequence[int],
+    *,
+    origin: Tensor | None = None,
+    volume: float | None = None,
+    repair: bool = True,
 ) -> Manifold:
     """One of ours out of a `geoopt.Manifold`: its geometry, with our calculus, fields, paths and solvers.
 
@@ -61,6 +67,8 @@ def from_geoopt(
         origin: A point; by default geoopt's own.
         volume: The volume. By default that of `Sphere` and `EuclideanStiefel` is known, and it is infinite elsewhere:
             give it where it is finite.
+        repair: Whether to supply what is missing or wrong. Without it every function, the distance included, is the
+            peer's own, called as its users call it: for `check_manifold`, to see what it finds.
 
     Raises:
         DependencyError: geoopt is not installed.
@@ -75,6 +83,8 @@ def from_geoopt(
     _require_geoopt()
 
     def inner(x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        if not repair:
+            return _plain(manifold.inner(x, u, v))
         # PoincareBall.inner returns a matrix of all pairs unless the last axis is kept.
         return manifold.inner(x, u, v, keepdim=True).reshape(len(x))
 
@@ -88,9 +98,11 @@ def from_geoopt(
         to_tangent=lambda x, v: _plain(manifold.proju(x, v)),
         log=lambda x, y: _plain(manifold.logmap(x, y)),
         transport=lambda x, y, v: _plain(manifold.transp(x, y, v)),
+        dist=lambda x, y: _plain(manifold.dist(x, y)),
     )
     known = _known_volume(manifold, tuple(shape))
-    return adapt(peer, origin, known if volume is None else volume, homogeneous=math.isfinite(known))
+    volume = known if volume is None else volume
+    return adapt(peer, origin, volume, homogeneous=math.isfinite(known), repair=repair)
 
 
 def _known_volume(manifold: geoopt.Manifold, shape: tuple[int, ...]) -> float:

@@ -90,6 +90,14 @@ def test_another_library_by_its_name(rmatch: Any) -> None:
     assert out.startswith("from_geomstats(Hypersphere, (3,)): 9 laws hold")
 
 
+def test_another_library_as_it_is(rmatch: Any) -> None:
+    """On geoopt's sphere a point is 4.5e-4 from itself: lengths of `log` are taken, unless that is what is examined."""
+    require("geoopt")
+    arguments = ("verify", "geoopt:Sphere(shape=(3,))", "--law", "distance-to-itself")
+    assert rmatch(*arguments).status == 0
+    assert rmatch(*arguments, "--as-is").status == 1
+
+
 @pytest.mark.parametrize(
     ("subject", "wanted"),
     [

@@ -69,6 +69,16 @@ class BlindToTheSeam(rm.Torus):
         return y - x
 
 
+class SeamOpen(rm.Torus):
+    """Angles reduced by a remainder, of which -1e-20 is 2π and not 0."""
+
+    def project(self, x: Tensor) -> Tensor:
+        return torch.remainder(x, 2 * math.pi)
+
+    def exp(self, x: Tensor, v: Tensor) -> Tensor:
+        return self.project(x + v)
+
+
 class VolumeOff(rm.Sphere):
     """The volume of the ball in place of that of its surface, so that the uniform density is off by a constant."""
 
@@ -161,6 +171,7 @@ WRONG = [
     (AreaAsLength(2), "determinant-of-exp"),
     (SquaredDistance(2), "triangle-inequality"),
     (BlindToTheSeam(1), "logarithm-is-shortest"),
+    (SeamOpen(2), "points-and-vectors-stay"),
     (VolumeOff(2), "volume-normalisation"),
     (WeightsOff(2), "integration-by-parts"),
     (WeightsOff(2), "divergence-theorem"),

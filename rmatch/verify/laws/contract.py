@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rmatch.manifolds import Manifold
-from rmatch.verify._derivatives import derivative
+from rmatch.verify._derivatives import derivative, over_points
 from rmatch.verify._tolerances import norm, rounding
 from rmatch.verify.base import Inputs, Residual, law
 from rmatch.verify.draw import Draw
@@ -97,6 +97,8 @@ def rows_are_independent(M: Manifold, x: Tensor, y: Tensor, v: Tensor) -> Residu
         if (text := _differ(M, name, x, y, together, single, "row by row")) is not None:
             return text
         vectors = M.to_tangent(x[:1], v)
+        lengths = norm(M, x, v), norm(M, x[:1], vectors).clamp_min(torch.finfo(x.dtype).tiny)
+        vectors = over_points(M, (lengths[0] / lengths[1]).clamp(max=1.0), vectors)  # far from x it may be a long one
         one = method(x[:1], y, vectors).expand_as(together)
         many = method(x[:1].expand_as(x), y, vectors)
         return _differ(M, name, x, y, one, many, "with one base point for all")

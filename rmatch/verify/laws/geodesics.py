@@ -50,9 +50,16 @@ def stays(M: Manifold, x: Tensor, y: Tensor) -> Residual:
     off = (M.project(points) - points).flatten(2).abs().amax(-1)
     off = torch.minimum(off, norm(M, points, M.log(points, M.project(points)))).amax(0)  # where angles wrap around
     normal = norm_of_normal_part(M, x, v)
-    problem = M.check_point(there) or M.check_tangent(x, v)
+    problem = M.check_point(there) or M.check_tangent(x, v) or M.check_point(_a_hair_away(M, x))
     refused = torch.full_like(off, float(problem is not None))
     return Residual(off + normal + refused, rounding(M, x, y) * (1 + norm(M, x, v)))
+
+
+def _a_hair_away(M: Manifold, x: Tensor) -> Tensor:
+    """Points so close to the origin, on both sides, that the next float is farther: -1e-20 modulo 2π rounds to 2π."""
+    origin = M.origin(dtype=x.dtype)
+    v = 1e-20 * M.frame(origin).sum(0)
+    return M.exp(origin, torch.stack([v, -v]))
 
 
 @law(
