@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from rmatch._errors import OptionError
 from rmatch.distributions import Distribution, VonMisesFisher, WrappedNormal, default_base
-from rmatch.manifolds import Manifold
+from rmatch.manifolds import Manifold, ManifoldSpec
 from rmatch.objectives import Pairing, pairing
 from rmatch.paths import FlowPath, HeatPath, ProbabilityPath
 from rmatch.solvers import RK4
@@ -26,8 +27,13 @@ __all__ = ["Pair", "Subject"]
 SAMPLES = 200
 """Samples for expectations under a path where there is no spectral rule."""
 _FLOW_TIMES, _FLOW_DEGREES = 7, {1: 60, 2: 24, 3: 14}
-_HEAT_TIMES, _HEAT_DEGREES = 17, {1: 80, 2: 50, 3: 24}
-_STEPS = 6
+_HEAT_TIMES, _HEAT_TIMES_BY_SAMPLES, _HEAT_DEGREES = 17, 9, {1: 80, 2: 50, 3: 24}
+_STEPS, _FEW_STEPS = 6, 2
+"""Steps of RK4 for flows; few where no heat kernel is known and flows stand in for it, as on matrices, whose steps cost
+much.
+"""
+_CLOSED_SAMPLES = 1000
+"""Samples of paths in closed form, where there are too many dimensions for a rule."""
 
 
 class Subject:
@@ -70,12 +76,21 @@ class Subject:
         return self._pair is not None
 
     @cached_property
+    def is_member(self) -> bool:
+        """Whether it is a member of the library, whose geodesics are closed forms, so that flows are solved fast."""
+        try:
+            ManifoldSpec.of(self.manifold)
+        except OptionError:
+            return False
+        return True
+
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Pairs of paths to examine: the one that was handed in, else heat paths where they are known, and flows."""
         if self._pair is not None:
             return (self._pair,)
         heat = _heat_paths(self.manifold)
-        flows = _flows(self.manifold)
+        flows = _flows(self.manifold, _STEPS if heat is not None or self.manifold.dim < 3 else _FEW_STEPS)
         return (flows,) if heat is None else (heat, flows)
 
 
@@ -111,22 +126,43 @@ class Pair:
         return (_HEAT_DEGREES if self.is_closed else _FLOW_DEGREES).get(self.p.manifold.dim, 10)
 
     @property
-    def is_quick(self) -> bool:
-        """Whether a pairing takes about a second: in few dimensions with a spectral rule, flows only in two."""
+    def method(self) -> Literal["quadrature", "samples"]:
+        """How expectations are taken: by a spectral rule up to three dimensions, where there is one."""
         M = self.p.manifold
-        return M.dim <= (3 if self.is_closed else 2) and M.quadrature_is_exact(self.degree)
+        return "quadrature" if M.dim <= 3 and M.quadrature_is_exact(self.degree) else "samples"
+
+    @property
+    def samples(self) -> int:
+        """Samples of each law and at each time, where there is no rule."""
+        return _CLOSED_SAMPLES if self.is_closed else SAMPLES
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a pairing takes about a second: by samples in closed form, by a rule for flows only in two."""
+        if self.method == "samples":
+            return self.is_closed
+        return self.is_closed or self.p.manifold.dim <= 2
 
     @property
     def certainty(self) -> float:
         """How many of its errors a number may be off by: one where they bound it, five of the standard ones."""
-        return 1.0 if self.p.manifold.quadrature_is_exact(self.degree) else 5.0
+        return 1.0 if self.method == "quadrature" else 5.0
 
     @cached_property
     def pairing(self) -> Pairing:
         """KL, the losses and the entropy rates, with their errors."""
-        times = _HEAT_TIMES if self.is_closed else _FLOW_TIMES
+        closed_times = _HEAT_TIMES if self.method == "quadrature" else _HEAT_TIMES_BY_SAMPLES
+        times = closed_times if self.is_closed else _FLOW_TIMES
         generator = torch.Generator().manual_seed(0)
-        return pairing(self.p, self.q, times=times, degree=self.degree, samples=SAMPLES, generator=generator)
+        return pairing(
+            self.p,
+            self.q,
+            method=self.method,
+            times=times,
+            degree=self.degree,
+            samples=self.samples,
+            generator=generator,
+        )
 
     def __repr__(self) -> str:
         """The two paths."""
@@ -175,14 +211,14 @@ def _heat_paths(M: Manifold) -> Pair | None:
     return Pair(p, q)
 
 
-def _flows(M: Manifold) -> Pair:
+def _flows(M: Manifold, steps: int) -> Pair:
     """Two flows of smooth fields from one base; twice as many steps tell the error of their log-densities."""
     generator = torch.Generator().manual_seed(0)
     fields = [_blend(M, generator) for _ in "pq"]
     base = default_base(M)
-    p, q = (FlowPath(field, base=base, solver=RK4(_STEPS)) for field in fields)
+    p, q = (FlowPath(field, base=base, solver=RK4(steps)) for field in fields)
     x = p.sample(1.0, (16,), generator=generator, dtype=torch.float64)
-    finer = FlowPath(fields[0], base=base, solver=RK4(2 * _STEPS))
+    finer = FlowPath(fields[0], base=base, solver=RK4(2 * steps))
     gap = (p.log_prob(1.0, x) - finer.log_prob(1.0, x)).abs().amax()
     return Pair(p, q, 4 * float(gap))
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 import rmatch as rm
+from rmatch.verify.subject import Subject
 
 NORTH = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
 
@@ -113,6 +114,38 @@ def test_a_wrong_path_is_rejected_by_the_right_law(path: type[rm.FlowPath], law:
     assert rm.check_paths(right, Q, laws=[law], accuracy=1e-5).ok
     wrong = path(squeeze, BASE, rm.RK4(8))
     assert rm.check_paths(wrong, Q, laws=[law], accuracy=1e-5)[law].status == "broken"
+
+
+class HalfAsFast(rm.HeatPath):
+    """A field that lags behind the density."""
+
+    def velocity(self, t: Tensor | float, x: Tensor) -> Tensor:
+        return 0.5 * super().velocity(t, x)
+
+
+@pytest.mark.parametrize("M", [rm.Torus(10), rm.Sphere(6)], ids=repr)
+@pytest.mark.parametrize("law", ["continuity-equation", "entropy-rate", "kl-identity"])
+def test_a_wrong_path_in_many_dimensions_is_rejected_within_the_standard_error(M: rm.Manifold, law: str) -> None:
+    origin = M.origin(dtype=torch.float64).expand(2, *M.point_shape)
+    offsets = M.random_tangent(origin, generator=torch.Generator().manual_seed(0))
+    a, b = M.exp(origin, 0.6 * offsets).split(1)
+    right, wrong, other = (
+        path(M, mean, start=0.1, end=0.4) for path, mean in ((rm.HeatPath, a), (HalfAsFast, a), (rm.HeatPath, b))
+    )
+    # KL between two kernels of one width falls by the field of the second alone
+    pairs = [(other, path) if law == "kl-identity" else (path, other) for path in (right, wrong)]
+    assert rm.check_paths(*pairs[0], laws=[law]).ok
+    assert rm.check_paths(*pairs[1], laws=[law])[law].status == "broken"
+
+
+@pytest.mark.parametrize(("path", "law"), [(TwiceTheField, "continuity-equation"), (FlippedScore, "path-score")])
+def test_a_wrong_flow_on_matrices_is_rejected_in_spite_of_its_coarse_solver(path: type[rm.FlowPath], law: str) -> None:
+    (pair,) = Subject(rm.SPD(2)).pairs
+    right = pair.p
+    assert isinstance(right, rm.FlowPath)
+    wrong = path(right.field, right.base, right.solver)
+    assert rm.check_paths(right, pair.q, laws=[law], accuracy=pair.accuracy).ok
+    assert rm.check_paths(wrong, pair.q, laws=[law], accuracy=pair.accuracy)[law].status == "broken"
 
 
 def test_right_paths_pass() -> None:

@@ -3,6 +3,8 @@
 import pytest
 
 import rmatch as rm
+from rmatch.verify.laws import paths
+from rmatch.verify.subject import Subject
 
 MEMBERS: list[rm.Manifold] = [
     rm.Euclidean(3),
@@ -44,9 +46,32 @@ def test_members_obey_the_laws_of_integrals_and_distributions(M: rm.Manifold) ->
     rm.check_manifold(M, laws=["integrals", "distributions"]).raise_if_failed()
 
 
-@pytest.mark.parametrize("M", [rm.Sphere(2), rm.Torus(1)], ids=repr)
+QUICK = (rm.Sphere(2), rm.Torus(1), rm.Euclidean(3))
+
+
+@pytest.mark.parametrize(
+    "M", [*QUICK, *(pytest.param(M, marks=pytest.mark.slow) for M in MEMBERS if M not in QUICK)], ids=repr
+)
 def test_members_obey_the_laws_of_paths(M: rm.Manifold) -> None:
     rm.check_manifold(M, laws=["paths"]).raise_if_failed()
+
+
+@pytest.mark.parametrize("M", [*MEMBERS, *MORE], ids=repr)
+def test_members_are_tried_on_all_laws_of_paths_that_do_not_take_minutes(M: rm.Manifold) -> None:
+    """Pairings of flows on matrices are left to thorough runs: no heat kernel and no spectral rule is known there."""
+    subject = Subject(M)
+    skipped = {law.name for law in paths.LAWS if any(need.missing(subject) for need in law.needs)}
+    on_matrices = {"entropy-rate", "kl-rate", "kl-identity", "cauchy-schwarz"}
+    assert skipped == (on_matrices if isinstance(M, rm.SPD) else set())
+    thorough = Subject(M, thorough=True)
+    assert not any(need.missing(thorough) for law in paths.LAWS for need in law.needs)
+
+
+@pytest.mark.parametrize("M", [rm.Torus(10), rm.Sphere(15), rm.Torus(4)], ids=repr)
+def test_members_of_many_dimensions_obey_the_laws_of_paths_within_the_standard_error(M: rm.Manifold) -> None:
+    report = rm.check_manifold(M, laws=["paths"])
+    report.raise_if_failed()
+    assert report["kl-identity"].tolerance < 0.5
 
 
 @pytest.mark.slow

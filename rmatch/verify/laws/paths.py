@@ -21,29 +21,30 @@ _STEP = 1e-2
 """Step of the difference quotient in time: of fourth order, so its error is about 1e-8 for paths of unit rate."""
 
 
-_LONG = "in many dimensions, or without a spectral rule, it takes long: ask for thorough"
+_LONG = "its geodesics or integrals take long: ask for thorough"
+_FLOWS = "no heat kernel is known on it, and pairings of flows without a spectral rule take long: ask for thorough"
 
 
 def _without_paths(subject: Subject) -> str | None:
-    """Points on heat paths are cheap in any dimension."""
-    return _lacking(subject, lambda pairs: pairs[0].is_closed or pairs[0].is_quick)
+    """Points on heat paths are cheap in any dimension, and those of flows on the members."""
+    return _lacking(subject, lambda pairs: pairs[0].is_closed or pairs[0].is_quick or subject.is_member, _LONG)
 
 
 def _without_pairing(subject: Subject) -> str | None:
-    return _lacking(subject, lambda pairs: pairs[0].is_quick)
+    return _lacking(subject, lambda pairs: pairs[0].is_quick, _FLOWS)
 
 
 def _without_flow(subject: Subject) -> str | None:
-    lacking = _lacking(subject, lambda pairs: pairs[-1].is_quick)
+    lacking = _lacking(subject, lambda pairs: pairs[-1].is_quick or subject.is_member, _LONG)
     if lacking is None and not isinstance(subject.pairs[-1].q, FlowPath):
         return "q is no flow whose field could be scaled"
     return lacking
 
 
-def _lacking(subject: Subject, is_quick: Callable[[tuple[Pair, ...]], bool]) -> str | None:
+def _lacking(subject: Subject, is_quick: Callable[[tuple[Pair, ...]], bool], why_not: str) -> str | None:
     if not subject.distributions:
         return NO_DISTRIBUTION
-    return None if subject.thorough or subject.given or is_quick(subject.pairs) else _LONG
+    return None if subject.thorough or subject.given or is_quick(subject.pairs) else why_not
 
 
 PATHS = Need("two probability paths", _without_paths)
@@ -122,7 +123,7 @@ def path_score(M: Manifold, pair: Pair, x: Tensor, t: float) -> Residual:
 def entropy_rate(M: Manifold, pair: Pair) -> Residual:
     del M
     r = pair.pairing
-    ends = [_entropy(path.at(t), pair.degree) for path in (pair.p, pair.q) for t in (0.0, 1.0)]
+    ends = [_entropy(path.at(t), pair) for path in (pair.p, pair.q) for t in (0.0, 1.0)]
     changes = torch.tensor([ends[1][0] - ends[0][0], ends[3][0] - ends[2][0]])
     errors = torch.tensor([ends[1][1] + ends[0][1], ends[3][1] + ends[2][1]])
     rates = torch.tensor([r.entropy_rate_p, r.entropy_rate_q])
@@ -130,8 +131,9 @@ def entropy_rate(M: Manifold, pair: Pair) -> Residual:
     return Residual((changes - rates).abs(), pair.certainty * allowed + 2 * pair.accuracy)
 
 
-def _entropy(p: Distribution, degree: int) -> tuple[float, float]:
-    value, error = entropy(p, degree=degree, samples=SAMPLES, generator=torch.Generator().manual_seed(1))
+def _entropy(p: Distribution, pair: Pair) -> tuple[float, float]:
+    generator = torch.Generator().manual_seed(1)
+    value, error = entropy(p, method=pair.method, degree=pair.degree, samples=pair.samples, generator=generator)
     return float(value), float(error)
 
 
@@ -231,7 +233,7 @@ def gradient_of_kl(M: Manifold, pair: Pair) -> Residual:
     if not isinstance(q, FlowPath):
         return Residual(torch.tensor(math.nan), torch.tensor(0.0), "q is no flow")
     p = pair.p.at(1.0)
-    if M.quadrature_is_exact(pair.degree):
+    if pair.method == "quadrature":
         x, weights = M.quadrature(pair.degree)
         weights = weights * p.log_prob(x).detach().exp()
     else:
