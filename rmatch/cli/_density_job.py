@@ -23,7 +23,7 @@ from rmatch.manifolds import Manifold, Torus
 from rmatch.solvers import DormandPrince
 from rmatch.training import FitResult, Run, RunConfig, RunOptions
 from rmatch.training.config import base_scale
-from rmatch.training.options import SCORE_ROWS, SCORE_TOLERANCE
+from rmatch.training.options import DENSITY_SCORE_SAMPLES, DENSITY_SCORE_TOLERANCE
 from rmatch.training.progress import duration
 from rmatch.training.recipe import Recipe
 from rmatch.training.target import divergence_score
@@ -77,8 +77,8 @@ class DensityJob(Job):
 
     def scorer(self, recipe: Recipe) -> Callable[[nn.Module], float]:
         """The divergence up to the constant, over the same draws every time."""
-        solver = DormandPrince(SCORE_TOLERANCE, SCORE_TOLERANCE)
-        return divergence_score(lambda model: recipe.flow(solver, model), self.density, samples=SCORE_ROWS)
+        solver = DormandPrince(DENSITY_SCORE_TOLERANCE, DENSITY_SCORE_TOLERANCE)
+        return divergence_score(lambda model: recipe.flow(solver, model), self.density, samples=DENSITY_SCORE_SAMPLES)
 
     def outcome(self, run: Run, result: FitResult) -> Outcome:
         """The effective sample size, and what the weights of the samples tell."""

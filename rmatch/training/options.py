@@ -15,6 +15,8 @@ SCORE_TOLERANCE = 1e-2
 SCORE_ROWS = 600
 PICTURE_TOLERANCE = 5e-2
 EVALUATION_TOLERANCE = 1e-4
+DENSITY_SCORE_SAMPLES = 2000
+DENSITY_SCORE_TOLERANCE = 1e-3  # a divergence comes close to 0, where an error of 1e-3 would choose other weights
 DENSITY_SAMPLES = 10_000  # of a flow, weighed by the density that it learned
 
 OBJECTIVES = ("flow", "score", "kl")

@@ -183,7 +183,7 @@ def heat_paths(M: rm.Manifold) -> tuple[rm.HeatPath, rm.HeatPath]:
         (rm.Torus(1), 120, None),
         (rm.Torus(2), 64, None),
         (rm.Sphere(2), 44, None),
-        pytest.param(rm.Lorentz(2), 60, 17, marks=pytest.mark.slow),
+        (rm.Lorentz(2), 60, 17),
         pytest.param(rm.PoincareBall(2), 60, 17, marks=pytest.mark.slow),
     ],
     ids=repr,
