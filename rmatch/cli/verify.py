@@ -18,7 +18,7 @@ def verify(
 ) -> int:
     """Examine manifolds by the laws of Riemannian geometry.
 
-    All members of the library, in less than a minute on two cores:
+    All members of the library, in about a minute on two cores:
 
         rmatch verify
 
