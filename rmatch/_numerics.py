@@ -10,11 +10,14 @@ Two habits hold everywhere in the library:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
+
+import rmatch._arrays as xp
 
 _Value = TypeVar("_Value", Tensor, tuple[Tensor, Tensor])
 
@@ -41,14 +44,20 @@ def possibly_any(mask: Tensor) -> bool:
         return True
 
 
+def rows_of(mask: Tensor) -> Tensor | None:
+    """The places of the set entries of the flattened `mask`, or None where values are not there to be read."""
+    if torch.compiler.is_compiling():
+        return None
+    try:
+        return mask.reshape(-1).nonzero().squeeze(-1)
+    except RuntimeError:  # inside vmap
+        return None
+
+
 def possibly_reaches(x: Tensor, bound: float) -> bool:
     """Whether any entry of `x` is at least `bound` or NaN, or True where that is not to be looked at."""
-    if torch.compiler.is_compiling() or x.device.type != "cpu":
-        return True
-    try:
-        return x.numel() > 0 and not x.detach().amax().item() < bound
-    except RuntimeError:
-        return True
+    seen = _ends(x)
+    return seen is None or not seen[1] < bound
 
 
 def possibly_below(x: Tensor, bound: float) -> bool:
@@ -56,23 +65,31 @@ def possibly_below(x: Tensor, bound: float) -> bool:
 
     One pass over the values, where `possibly_any` takes two. A NaN in one row must not decide for the others.
     """
-    if torch.compiler.is_compiling() or x.device.type != "cpu":
-        return True
-    try:
-        return x.numel() > 0 and not x.detach().amin().item() >= bound
-    except RuntimeError:
-        return True
+    if xp.is_array(x):
+        return not xp.least(x) >= bound
+    seen = _ends(x)
+    return seen is None or not seen[0] >= bound
 
 
 def surely_within(x: Tensor, low: float, high: float) -> bool:
     """Whether all entries of `x` are known to lie in [low, high); False where that is not to be looked at."""
-    if torch.compiler.is_compiling() or x.device.type != "cpu":
-        return False
+    seen = xp.ends(x) if xp.is_array(x) else _ends(x)
+    return seen is not None and seen[0] >= low and seen[1] < high
+
+
+def _ends(x: Tensor) -> tuple[float, float] | None:
+    """The least and the largest entry, NaN where there is one; None where they are not to be looked at."""
+    if torch.compiler.is_compiling() or not x.is_cpu:
+        return None
+    if x.numel() == 0:
+        return math.inf, -math.inf
     try:
+        if x.dtype in xp.DTYPES and not torch._C._are_functorch_transforms_active():  # pyright: ignore[reportPrivateUsage]
+            return xp.ends(cast("Tensor", x.numpy(force=True)))
         least, most = torch.aminmax(x.detach())
-        return least.item() >= low and most.item() < high
-    except RuntimeError:
-        return False
+        return least.item(), most.item()
+    except RuntimeError:  # inside vmap
+        return None
 
 
 def dot(u: Tensor, v: Tensor) -> Tensor:
@@ -80,6 +97,8 @@ def dot(u: Tensor, v: Tensor) -> Tensor:
 
     torch sums a short last axis several times slower than it multiplies by ones.
     """
+    if xp.is_array(u):
+        return xp.dot(u, v)
     product = u * v
     if not _multiplies_faster(product):
         return product.sum(-1, keepdim=True)
@@ -88,6 +107,8 @@ def dot(u: Tensor, v: Tensor) -> Tensor:
 
 def last_sum(product: Tensor) -> Tensor:
     """The sum over the last axis: `(*batch, k) -> (*batch)`; see `dot`."""
+    if xp.is_array(product):
+        return xp.last_sum(product)
     return product @ product.new_ones(product.shape[-1]) if _multiplies_faster(product) else product.sum(-1)
 
 
@@ -126,36 +147,36 @@ def cos_and_sinc(s: Tensor) -> tuple[Tensor, Tensor]:
     As functions of the square both are entire, so a geodesic x cos|v| + v sin|v|/|v| has no singular point at v = 0.
     """
     if not possibly_below(s, _SMALL_SQUARE):
-        r = s.sqrt()
-        return r.cos(), r.sin() / r
+        r = xp.sqrt(s)
+        return xp.cos(r), xp.sin(r) / r
     small = s < _SMALL_SQUARE
-    r = torch.where(small, 1.0, s).sqrt()
-    cosine = torch.where(small, 1 - s / 2 * (1 - s / 12 * (1 - s / 30)), r.cos())
-    sinc = torch.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42)), r.sin() / r)
+    r = xp.sqrt(xp.where(small, 1.0, s))
+    cosine = xp.where(small, 1 - s / 2 * (1 - s / 12 * (1 - s / 30)), xp.cos(r))
+    sinc = xp.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42)), xp.sin(r) / r)
     return cosine, sinc
 
 
 def cosh_and_sinhc(s: Tensor) -> tuple[Tensor, Tensor]:
     """The pair cosh(√s), sinh(√s)/√s as analytic functions of `s >= 0`, with the right derivatives at s = 0."""
     if not possibly_below(s, _SMALL_SQUARE):
-        r = s.sqrt()
-        return r.cosh(), r.sinh() / r
+        r = xp.sqrt(s)
+        return xp.cosh(r), xp.sinh(r) / r
     small = s < _SMALL_SQUARE
-    r = torch.where(small, 1.0, s).sqrt()
-    cosh = torch.where(small, 1 + s / 2 * (1 + s / 12 * (1 + s / 30)), r.cosh())
-    sinhc = torch.where(small, 1 + s / 6 * (1 + s / 20 * (1 + s / 42)), r.sinh() / r)
+    r = xp.sqrt(xp.where(small, 1.0, s))
+    cosh = xp.where(small, 1 + s / 2 * (1 + s / 12 * (1 + s / 30)), xp.cosh(r))
+    sinhc = xp.where(small, 1 + s / 6 * (1 + s / 20 * (1 + s / 42)), xp.sinh(r) / r)
     return cosh, sinhc
 
 
 def tanhc_and_sech_square(s: Tensor) -> tuple[Tensor, Tensor]:
     """The pair tanh(√s)/√s, 1/cosh²(√s) as analytic functions of `s >= 0`; neither overflows, however large s is."""
     small = s < _SMALL_SQUARE
-    r = torch.where(small, 1.0, s).sqrt()
-    decay = (-2 * r).exp()
-    tanhc = -torch.expm1(-2 * r) / ((1 + decay) * r)
-    near = torch.where(small, s, 0.0)  # a power of a large s would overflow, and spoil the gradient from there
-    tanhc = torch.where(small, 1 - near / 3 * (1 - near * (2 / 5) * (1 - near * (17 / 42))), tanhc)
-    return tanhc, torch.where(small, 1 - near * tanhc * tanhc, 4 * decay / (1 + decay).square())
+    r = xp.sqrt(xp.where(small, 1.0, s))
+    decay = xp.exp(-2 * r)
+    tanhc = -xp.expm1(-2 * r) / ((1 + decay) * r)
+    near = xp.where(small, s, 0.0)  # a power of a large s would overflow, and spoil the gradient from there
+    tanhc = xp.where(small, 1 - near / 3 * (1 - near * (2 / 5) * (1 - near * (17 / 42))), tanhc)
+    return tanhc, xp.where(small, 1 - near * tanhc * tanhc, 4 * decay / ((1 + decay) * (1 + decay)))
 
 
 def log_sinhc(s: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("distributions",),
     ("manifolds",),
     ("_numerics", "_typing", "_errors", "_files", "_names"),
+    ("_arrays",),
 ]
 LEVEL = {room: len(LAYERS) - index for index, rooms in enumerate(LAYERS) for room in rooms}
 SAME_LEVEL_ALLOWED = {("training", "datasets")}

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+import rmatch._arrays as xp
 from rmatch._numerics import possibly_below, sqrt
 
 _WORTH_COPYING = 1 << 13  # entries; below it strides cost less than a copy
@@ -23,6 +24,8 @@ _FEW = 16  # coordinates; up to here copying them one by one is faster than a tr
 
 def first(*arrays: Tensor, time: Tensor | float = 0.0) -> tuple[Tensor, ...]:
     """The arrays `(*batch, k)` as `(k, *batch)`, with so many batch axes that they broadcast, also with a time."""
+    if xp.is_array(arrays[0]):
+        return tuple(xp.rows_of(a) for a in arrays)
     rank = max(a.dim() for a in arrays)
     if isinstance(time, Tensor):
         rank = max(rank, time.dim() + 1)
@@ -37,6 +40,8 @@ def _first(a: Tensor) -> Tensor:
 
 def last(*rows: Tensor) -> Tensor:
     """The rows `(*batch)` or stacks of rows `(k, *batch)`, one after the other, as one array `(*batch, k)`."""
+    if xp.is_array(rows[0]):
+        return xp.columns_of(rows)
     if sum(len(r) for r in rows) > _FEW:
         return torch.cat(rows).movedim(0, -1).contiguous()
     return torch.stack([row for stack in rows for row in stack.unbind(0)], -1)
@@ -44,7 +49,8 @@ def last(*rows: Tensor) -> Tensor:
 
 def dot(u: Tensor, v: Tensor) -> Tensor:
     """The Euclidean product over the first axis: `(*batch)`."""
-    return (u * v).sum(0)
+    product = u * v
+    return xp.first_sum(product) if xp.is_array(product) else product.sum(0)
 
 
 # ---- hyperboloid ----------------------------------------------------------------------------------------------------
@@ -81,17 +87,17 @@ def chord(x: Tensor, y: Tensor) -> Chord:
     half = 0.5 * dot(d, xs + ys) / total
     p, q, a, b = half / x0, half / y0, x0 / total, y0 / total
     u = d - (p * xs + q * ys)
-    return Chord(torch.addcmul(p * q, a * b, dot(u, u)), d, u, (a, b), (p, q))
+    return Chord(xp.addcmul(p * q, a * b, dot(u, u)), d, u, (a, b), (p, q))
 
 
 def root_of(square: Tensor, safe: bool) -> Tensor:
     """`h sqrt(1 + h²)` from h², which does not overflow; with finite derivatives at 0 where that has to be safe."""
-    return (sqrt(square) if safe else square.sqrt()) * (1 + square).sqrt()
+    return (sqrt(square) if safe else xp.sqrt(square)) * xp.sqrt(1 + square)
 
 
 def distance(square: Tensor, root: Tensor) -> Tensor:
     """θ from h² and `h sqrt(1 + h²)`: `exp θ - 1` is twice their sum."""
-    return torch.log1p(2 * (square + root))
+    return xp.log1p(2 * (square + root))
 
 
 def ratio_of(square: Tensor) -> Tensor:
@@ -109,22 +115,20 @@ def ratio_slope(square: Tensor, ratio: Tensor) -> Tensor:
     if not possibly_below(square, 3e-3):
         return (1 / ratio - (1 + 2 * square)) / (2 * square) / (1 + square)
     small = square < 3e-3
-    series = torch.full_like(square, 2048 / 1001)
-    for coefficient in (-1280 / 693, 512 / 315, -48 / 35, 16 / 15, -2 / 3):
-        series = torch.addcmul(torch.full_like(square, coefficient), series, square)
-    safe = torch.where(small, 1.0, square)
-    return torch.where(small, series / ratio, (1 / ratio - (1 + 2 * safe)) / (2 * safe) / (1 + safe))
+    series = xp.polynomial((2048 / 1001, -1280 / 693, 512 / 315, -48 / 35, 16 / 15, -2 / 3), square)
+    safe = xp.where(small, 1.0, square)
+    return xp.where(small, series / ratio, (1 / ratio - (1 + 2 * safe)) / (2 * safe) / (1 + safe))
 
 
 def time_of_tangent(x: Tensor, spatial: Tensor) -> Tensor:
     """The time component `<xs, vs>/x0` of the tangent vector at `x` with the given spatial part, `(1, *batch)`."""
-    return (dot(x[1:], spatial) / x[0]).unsqueeze(0)
+    return (dot(x[1:], spatial) / x[0])[None]
 
 
 def across(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """The array `vs - (v0/x0) xs` and `v0/x0`, the two parts of a vector: their squares add up."""
     slope = v[0] / x[0]
-    return torch.addcmul(v[1:], slope, x[1:], value=-1), slope
+    return xp.addcmul(v[1:], slope, x[1:], value=-1), slope
 
 
 # ---- ball -----------------------------------------------------------------------------------------------------------
@@ -137,6 +141,8 @@ def ball_gap(x: Tensor) -> Tensor:
     squares of the first parts are multiples of 2^-52, so their sum and its difference to 1 are exact; what the rests
     contribute is so small that its rounding does not matter. The derivative is -2x as it should be.
     """
+    if xp.is_array(x):
+        return xp.ball_gap(x)
     if x.dtype == torch.float32 and x.device.type != "mps":  # which has no float64
         wide = x.double()
         return (1 - dot(wide, wide)).float()
@@ -148,16 +154,25 @@ def ball_gap(x: Tensor) -> Tensor:
 def ball_chord(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`h² = |d|²/(ab)`, the gaps a and b, `d = y - x` and `|d|²` of two points of the ball."""
     d = y - x
-    gaps = ball_gap(torch.stack(torch.broadcast_tensors(x, y), 1))
-    a, b, square = gaps[0], gaps[1], dot(d, d)
+    if xp.is_array(x):
+        a, b = ball_gap(x), ball_gap(y)
+    else:  # both in one go: each takes many calls
+        a, b = ball_gap(torch.stack(torch.broadcast_tensors(x, y), 1)).unbind(0)
+    square = dot(d, d)
     return square / (a * b), a, b, d, square
 
 
 def gyrate(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Parallel transport of `v` from `x` to `y` in the unit ball, `(n, *batch)`; see `PoincareBall.transport`."""
+    return gyration(x, y, v)[0]
+
+
+def gyration(x: Tensor, y: Tensor, v: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What `gyrate` gives, and the numbers on the way to it."""
     _, a, b, d, square = ball_chord(x, y)
     by_d, by_x = dot(d, v), dot(x, v)
     toward_x = a * by_d - square * by_x
     toward_d = (1 - a) * by_d + (b + square) * by_x
     twice = 2 / (square + a * b)
-    return (b / a) * torch.addcmul(torch.addcmul(v, twice * toward_x, x), twice * toward_d, d, value=-1)
+    moved = (b / a) * xp.addcmul(xp.addcmul(v, twice * toward_x, x), twice * toward_d, d, value=-1)
+    return moved, (a, b, d, square, by_d, by_x, toward_x, toward_d, twice)

@@ -17,8 +17,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rmatch._numerics import possibly_any
+from rmatch._numerics import possibly_any, rows_of
+from rmatch.manifolds._backward import is_differentiated
 from rmatch.manifolds._divided_differences import decay
+from rmatch.manifolds._eigh import eigh, eigvalsh
 from rmatch.manifolds._symmetric import (
     Gradients,
     Needed,
@@ -37,6 +39,7 @@ Decomposition = tuple[Tensor, Tensor, Tensor]
 """Constants L, U, z: the Cholesky factor of x, and the eigenvectors and -values of a whitened matrix; E = L U."""
 
 _EIGH_CONDITION = 100.0  # of a whitened matrix, up to which its eigenvectors are as good as singular vectors
+_EIGVALSH_CONDITION = 0.01  # and up to which its eigenvalues are, computed in so many times finer numbers
 _NEAR_SQUARE = 0.0625  # of the distance of a whitened matrix from the identity, from which on it loses no digits there
 
 
@@ -46,7 +49,7 @@ _NEAR_SQUARE = 0.0625  # of the distance of a whitened matrix from the identity,
 def vector_decomposition(x: Tensor, v: Tensor) -> Decomposition:
     """L, U, s with `L⁻¹ v L⁻ᵀ = U diag(s) Uᵀ`."""
     factor = torch.linalg.cholesky(x.detach())
-    values, vectors = torch.linalg.eigh(divide(factor, v.detach()))
+    values, vectors = eigh(divide(factor, v.detach()))
     return factor, vectors, values
 
 
@@ -56,38 +59,68 @@ def point_decomposition(x: Tensor, y: Tensor) -> Decomposition:
     The eigenvalues are the squares of the singular values of A = L⁻¹ L_y, whose condition is only the root of that of
     the matrix itself: where that is 1e20 the small ones are still there. For small conditions the eigenvectors of A Aᵀ
     are as good as singular vectors, at half the price, and λ_i = |Aᵀ u_i|² keeps the digits of A. For near points U
-    and λ - 1 come from `L⁻¹ (y - x) L⁻ᵀ`, for the difference of the points has digits that λ has lost.
+    and λ - 1 come from `L⁻¹ (y - x) L⁻ᵀ`, for the difference of the points has digits that λ has lost. For numbers in
+    float32 all this is done in float64, where almost every condition is small.
     """
-    factor = torch.linalg.cholesky(x.detach())
-    ratio = torch.linalg.solve_triangular(factor, torch.linalg.cholesky(y.detach()), upper=False)
-    whitened = ratio @ transpose(ratio)
-    near = (whitened - torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)).square().sum((-2, -1)) < _NEAR_SQUARE
-    some_near = possibly_any(near)
-    if some_near:
-        whitened = torch.where(near[..., None, None], divide(factor, (y - x).detach()), whitened)
-    values, vectors = torch.linalg.eigh(whitened)
+    factor, ratio, whitened, near = _whiten(x, y)
+    values, vectors = eigh(whitened)
     log_values = (transpose(ratio) @ vectors).square().sum(-2).log()
-    poor = values[..., -1] > _EIGH_CONDITION * values[..., 0]
-    if some_near:
+    poor = _condition_exceeds(_EIGH_CONDITION * _spare_digits(x, ratio), values)
+    if near is not None:
         log_values = torch.where(near.unsqueeze(-1), values.log1p(), log_values)
         poor = poor & ~near
     if possibly_any(poor):
         vectors, log_values = _mend(ratio, poor, vectors, log_values)
-    return factor, vectors, log_values
+    return factor.to(x.dtype), vectors.to(x.dtype), log_values.to(x.dtype)
+
+
+def log_eigenvalues(x: Tensor, y: Tensor) -> Tensor:
+    """The log λ of `point_decomposition` alone, in no order."""
+    _, ratio, whitened, near = _whiten(x, y)
+    spare = _spare_digits(x, ratio)
+    if near is None and spare == 1:
+        return 2 * torch.linalg.svdvals(ratio).log()
+    values = eigvalsh(whitened)
+    poor = _condition_exceeds(_EIGVALSH_CONDITION * spare, values)
+    if near is not None:
+        poor = poor & ~near
+    log_values = 2 * torch.linalg.svdvals(ratio).log() if possibly_any(poor) else values.log()
+    if near is not None:
+        log_values = torch.where(near.unsqueeze(-1), values.log1p(), log_values)
+    return log_values.to(x.dtype)
+
+
+def _whiten(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """L, A and `A Aᵀ`, in float64 where that is to be had, and in rows of near points `A Aᵀ - 1`; the near rows."""
+    x, y = (a.detach() if a.device.type == "mps" else a.detach().double() for a in (x, y))
+    factor = torch.linalg.cholesky(x)
+    ratio = torch.linalg.solve_triangular(factor, torch.linalg.cholesky(y), upper=False)
+    whitened = ratio @ transpose(ratio)
+    near = (whitened - torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)).square().sum((-2, -1)) < _NEAR_SQUARE
+    if not possibly_any(near):
+        return factor, ratio, whitened, None
+    return factor, ratio, torch.where(near[..., None, None], divide(factor, y - x), whitened), near
+
+
+def _condition_exceeds(bound: float, values: Tensor) -> Tensor:
+    """Where a matrix with these eigenvalues is not known to have a condition up to `bound`."""
+    return ~(values.amax(-1) <= bound * values.amin(-1))
+
+
+def _spare_digits(given: Tensor, used: Tensor) -> float:
+    """How much finer the numbers are in which something was computed than those that were given."""
+    return torch.finfo(given.dtype).eps / torch.finfo(used.dtype).eps
 
 
 def _mend(ratio: Tensor, poor: Tensor, vectors: Tensor, log_values: Tensor) -> tuple[Tensor, Tensor]:
     """Take the poor rows from a singular value decomposition: of these only, where they can be picked out."""
-    n = ratio.shape[-1]
-    try:
-        rows = None if torch.compiler.is_compiling() else poor.reshape(-1).nonzero().squeeze(-1)
-    except RuntimeError:  # inside vmap
-        rows = None
+    rows = rows_of(poor)
     if rows is None:
         left, singular, _ = torch.linalg.svd(ratio)
         return torch.where(poor[..., None, None], left, vectors), torch.where(
             poor[..., None], 2 * singular.log(), log_values
         )
+    n = ratio.shape[-1]
     left, singular, _ = torch.linalg.svd(ratio.reshape(-1, n, n)[rows])
     mended = vectors.reshape(-1, n, n).index_copy(0, rows, left)
     return mended.reshape(vectors.shape), log_values.reshape(-1, n).index_copy(0, rows, 2 * singular.log()).reshape(
@@ -109,7 +142,9 @@ def pencil_exp(x: Tensor, v: Tensor) -> Tensor:
 
 
 def pencil_distance(x: Tensor, y: Tensor) -> Tensor:
-    """The affine-invariant distance `|log λ|`."""
+    """The affine-invariant distance `|log λ|`; where no derivative is asked for the vectors are not needed."""
+    if not is_differentiated(x, y):
+        return torch.linalg.vector_norm(log_eigenvalues(x, y), dim=-1)
     return _Distance.call(point_decomposition(x, y), x, y)
 
 

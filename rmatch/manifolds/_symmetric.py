@@ -26,6 +26,7 @@ from rmatch.manifolds._divided_differences import (
     langevin,
     langevin_divided_difference,
 )
+from rmatch.manifolds._eigh import eigh
 
 Spectrum = tuple[Tensor, Tensor]
 """Orthogonal matrices Q `(*batch, n, n)` and eigenvalues z `(*batch, n)`, as constants."""
@@ -47,7 +48,7 @@ def symmetrise(a: Tensor) -> Tensor:
 
 def spectrum(a: Tensor) -> Spectrum:
     """The spectral decomposition of symmetric matrices, as constants."""
-    values, vectors = torch.linalg.eigh(a.detach())
+    values, vectors = eigh(a)
     return vectors, values
 
 

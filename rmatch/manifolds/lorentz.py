@@ -11,11 +11,11 @@ import rmatch.manifolds._calculus as _calculus
 import rmatch.manifolds._hyperbolic as _hyperbolic
 from rmatch._numerics import asinhc, cosh_and_sinhc, dot
 from rmatch._typing import TangentFunction
-from rmatch.manifolds._hyperboloid import Dist, Exp, Inner, Log, Project
+from rmatch.manifolds._hyperboloid import Dist, Exp, Inner, Log, Project, Transport
 from rmatch.manifolds.base import DivergenceMethod
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
 
-_INNER, _DIST, _EXP, _LOG, _PROJECT = Inner(), Dist(), Exp(), Log(), Project()
+_INNER, _DIST, _EXP, _LOG, _PROJECT, _TRANSPORT = Inner(), Dist(), Exp(), Log(), Project(), Transport()
 
 
 class Lorentz(HyperbolicSpace):
@@ -104,13 +104,7 @@ class Lorentz(HyperbolicSpace):
 
         R² - <x, y> is 2 R² (1 + h²), and <y, v> = <y - x, v> is a sum of the parts across and along `x`.
         """
-        p, q, w = _hyperbolic.first(self._unit(x), self._unit(y), v)
-        xs, ys = p[1:], q[1:]
-        square, _, across, (_, b), (slope, _) = _hyperbolic.chord(p, q)
-        a, s = _hyperbolic.across(p, w)
-        along = 2 * (b * _hyperbolic.dot(across, a) + s * (slope - square))
-        moved = torch.addcmul(w[1:], along / (2 + 2 * square), xs + ys)
-        return _hyperbolic.last(_hyperbolic.time_of_tangent(q, moved), moved)
+        return _TRANSPORT(self._unit(x), self._unit(y), v)
 
     def origin(self, *, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
         """The lowest point (R, 0, ..., 0)."""

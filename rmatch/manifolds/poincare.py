@@ -16,10 +16,10 @@ from rmatch._numerics import (
     possibly_reaches,
     sqrt,
 )
-from rmatch.manifolds._ball import Dist, Exp, Inner, Log
+from rmatch.manifolds._ball import Dist, Exp, Inner, Log, Transport
 from rmatch.manifolds.hyperbolic import HyperbolicSpace
 
-_INNER, _DIST, _EXP, _LOG = Inner(), Dist(), Exp(), Log()
+_INNER, _DIST, _EXP, _LOG, _TRANSPORT = Inner(), Dist(), Exp(), Log(), Transport()
 
 
 class PoincareBall(HyperbolicSpace):
@@ -91,7 +91,7 @@ class PoincareBall(HyperbolicSpace):
         whose terms are all of the size of v: it is the reflection along `a d - |d|² x`, the direction in which the
         geodesic leaves `x`, followed by the one along its chord d.
         """
-        return _hyperbolic.last(_hyperbolic.gyrate(*_hyperbolic.first(self._unit(x), self._unit(y), v)))
+        return _TRANSPORT(self._unit(x), self._unit(y), v)
 
     def geodesic_with_velocity(self, x: Tensor, y: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
         """The point `exp_x(t log_x y)`, from the hyperboloid's formula, and `log_x y` transported there.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import rmatch.manifolds._quadrature as _quadrature
 from rmatch._errors import OptionError
-from rmatch._numerics import possibly_any, standard_normal
+from rmatch._numerics import possibly_any, rows_of, standard_normal
 from rmatch.manifolds._affine_invariant import AffineInvariant
 from rmatch.manifolds._log_euclidean import LogEuclidean
 from rmatch.manifolds._spd_metric import SPDMetric
@@ -130,8 +130,14 @@ class SPD(Manifold):
         right, and the second is taken as 0.
         """
         a = symmetrise(x)
-        failed = torch.linalg.cholesky_ex(a.detach()).info[..., None, None] != 0
-        return torch.where(failed, self._raise_eigenvalues(a), a) if possibly_any(failed) else a
+        failed = torch.linalg.cholesky_ex(a.detach()).info != 0
+        if not possibly_any(failed):
+            return a
+        rows = rows_of(failed)
+        if rows is None:
+            return torch.where(failed[..., None, None], self._raise_eigenvalues(a), a)
+        flat = a.reshape(-1, self.n, self.n)
+        return flat.index_copy(0, rows, self._raise_eigenvalues(flat[rows])).reshape(a.shape)
 
     def contains(self, x: Tensor) -> Tensor:
         """Where Cholesky's method finds the symmetric part positive definite."""

@@ -14,6 +14,7 @@ from rmatch._numerics import MANY, possibly_any, possibly_reaches, surely_within
 from rmatch.manifolds.base import Quadrature
 from rmatch.manifolds.euclidean import FlatManifold
 
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TURN = 2 * math.pi
 _ROUNDING_OF_TURN = 2.4492935982947064e-16  # 2π = 6.28318530717958647692528676655900576839... minus its float64
 
@@ -57,6 +58,7 @@ class Torus(FlatManifold):
         self.radii = tuple(period / _TURN for period in self.periods)
         # One period for all is a Python number, with which torch works faster than with a tensor; else it is None.
         self._period = self.periods[0] if len(set(self.periods)) == 1 else None
+        self._roundings = {dtype: _rounding(self.periods[0], dtype) for dtype in _DTYPES}
         # A tensor without axes multiplies in half the time of a number, and takes the dtype and device of the other.
         self._frequency = torch.tensor(1 / self.periods[0], dtype=torch.float64, device="cpu")
 
@@ -78,7 +80,7 @@ class Torus(FlatManifold):
         turns = torch.round((y.detach() - x.detach()) * self._frequency)  # a step function: nothing to differentiate
         ahead = torch.sub(y, turns.relu(), alpha=self._period)
         behind = torch.add(x, turns.clamp_max(0.0), alpha=self._period)
-        return torch.sub(ahead - behind, turns, alpha=_rounding(self._period, x.dtype))
+        return torch.sub(ahead - behind, turns, alpha=self._roundings[x.dtype])
 
     def project(self, x: Tensor) -> Tensor:
         """The angles modulo 2π, in [0, 2π): a negative number too small to tell from a full turn goes to 0."""
