@@ -1,7 +1,7 @@
 """Eigenvalues and -vectors of many small symmetric matrices.
 
 LAPACK takes them one at a time, in a microsecond for a 3 × 3 matrix. In memory a batch of these goes through one
-formula instead, in a quarter of the time and with a third of the error.
+formula instead, in a third of the time and less, and with smaller errors.
 """
 
 from __future__ import annotations
