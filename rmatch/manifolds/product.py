@@ -75,7 +75,7 @@ class Product(Manifold):
         if x.dim() < 1 or x.shape[-1:] != self.point_shape:
             raise ShapeError(f"arrays on {self!r} have shape (*batch, {self.point_shape[0]}), got {tuple(x.shape)}")
         return tuple(
-            part if len(factor.point_shape) == 1 else part.reshape(*part.shape[:-1], *factor.point_shape)
+            part if len(factor.point_shape) == 1 else part.reshape((*part.shape[:-1], *factor.point_shape))
             for factor, part in zip(self.factors, x.split(self._sizes, -1), strict=True)
         )
 

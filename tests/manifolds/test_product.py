@@ -58,6 +58,26 @@ def test_join_broadcasts_the_batches_of_its_parts() -> None:
     assert M.check_point(x) is None
 
 
+class Line(Euclidean):
+    """Numbers without an axis of coordinates."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.point_shape = ()
+
+
+def test_split_undoes_join_where_the_points_of_a_factor_are_numbers() -> None:
+    M = Product(Line(), Sphere(1), Line())
+    assert M.point_shape == (4,)
+    for batch in ((), (3,), (2, 3)):
+        parts = [torch.randn(batch), points(Sphere(1), batch).float(), torch.randn(batch)]
+        x = M.join(parts)
+        assert x.shape == (*batch, 4)
+        assert torch.equal(x[..., 3], parts[2])
+        for part, again in zip(parts, M.split(x), strict=True):
+            assert torch.equal(part, again)
+
+
 def test_products_within_products_are_flat() -> None:
     inner = Product(Sphere(2), Torus(1))
     nested = Product(inner, Product(Euclidean(1)))

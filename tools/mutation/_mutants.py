@@ -136,6 +136,8 @@ class _Meaning(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if "overload" in map(_last_name, node.decorator_list):
+            return ast.Pass()
         node.returns = None
         node.decorator_list = [one for one in node.decorator_list if _last_name(one) not in _DECORATORS_OF_TYPES]
         return self.generic_visit(node)

@@ -21,9 +21,6 @@ TESTS = [
     "tests/manifolds/test_*.py",
     "tests/distributions/test_*.py",
     "tests/solvers/test_open_domains.py",
-    "tests/verify/test_distributions_and_paths.py",
-    "tests/verify/test_gallery.py",
-    "tests/verify/test_members.py",
     "tests/test_conformance.py",
 ]
 ROOMS = ["rmatch/manifolds", "rmatch/distributions"]
